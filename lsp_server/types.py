@@ -1,0 +1,156 @@
+"""Structs that cross module or process boundaries. Frozen, keyword-only; new fields get defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+Trigger = Literal["automatic", "invoked"]
+FinishReason = Literal["stop", "length", "cancelled", "cut", "error"]
+StatusKind = Literal["Normal", "Warning", "Error", "Inactive"]
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The text of a document at one version; it never changes.
+
+    Args:
+        uri: the document's URI as the client sent it.
+        version: the client's version number (0 when it sent none).
+        language: LSP language id.
+        lines: every line with its end-of-line characters; only ``\\n``, ``\\r\\n`` and ``\\r``
+            end a line. The last element has no EOL (it is ``""`` when the text ends with one).
+        eol: the EOL most lines have.
+    """
+
+    uri: str
+    version: int
+    language: str
+    lines: tuple[str, ...]
+    eol: str = "\n"
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return "".join(self.lines)
+
+
+class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):
+    """How the engine picks tokens. ``temperature == 0`` is greedy."""
+
+    max_tokens: int = 64
+    temperature: float = 0.0
+    temperature_floor: float = 0.0
+    temperature_decay: float = 0.0
+    top_p: float = 0.92
+    repeat_penalty: float = 1.0
+    seed: int = 0
+
+
+class Timings(msgspec.Struct, frozen=True, kw_only=True):
+    """Milliseconds spent in each step of a completion, and token counts."""
+
+    queue_ms: float = 0.0
+    context_ms: float = 0.0
+    tokenize_ms: float = 0.0
+    prefill_ms: float = 0.0
+    ttft_ms: float = 0.0
+    decode_ms: float = 0.0
+    total_ms: float = 0.0
+    n_prompt: int = 0
+    n_reused: int = 0
+    n_generated: int = 0
+
+
+class TokenChunk(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of generated text. The last chunk of a request has a finish reason and timings.
+
+    Args:
+        request_id: the request this belongs to.
+        text: new text; always whole characters.
+        logprobs: natural-log probability of each token in this chunk.
+        finish_reason: None while the generation goes on.
+        timings: set on the last chunk only.
+        segment_tokens: exact token count of each prompt segment, on the last chunk only.
+    """
+
+    request_id: int
+    text: str
+    logprobs: tuple[float, ...] = ()
+    finish_reason: FinishReason | None = None
+    timings: Timings | None = None
+    segment_tokens: tuple[int, ...] = ()
+
+
+class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A cursor position for which a suggestion is wanted.
+
+    Args:
+        id: unique id of the completion to be.
+        snapshot: the text, taken when the request arrived.
+        line: zero-based line of the cursor.
+        column: zero-based column in code points.
+        trigger: ``automatic`` while typing, ``invoked`` on an explicit command.
+        selected_text: text of the item selected in the editor's popup menu ("" if none).
+        client: the editor's name.
+        received_s: ``time.monotonic()`` when the request arrived.
+    """
+
+    id: str
+    snapshot: Snapshot
+    line: int
+    column: int
+    trigger: Trigger = "automatic"
+    selected_text: str = ""
+    client: str = ""
+    received_s: float = 0.0
+
+
+class Completion(msgspec.Struct, frozen=True, kw_only=True):
+    """A suggestion.
+
+    Args:
+        id: unique id; the client hands it back on accept.
+        text: what to insert at the cursor; with the document's EOL.
+        line: zero-based line of the insertion point.
+        column: zero-based column of the insertion point in code points.
+        replace_after: number of code points right of the cursor that the text replaces.
+        score: mean log-probability of its tokens (0 is certain).
+        finish_reason: why the generation ended.
+        timings: see Timings.
+        origin: ``engine`` or ``cache``.
+        model: id of the model.
+        complete: False while the text still grows.
+    """
+
+    id: str
+    text: str
+    line: int
+    column: int
+    replace_after: int = 0
+    score: float = 0.0
+    finish_reason: FinishReason = "stop"
+    timings: Timings = Timings()
+    origin: str = "engine"
+    model: str = ""
+    complete: bool = True
+
+
+class Skip(msgspec.Struct, frozen=True, kw_only=True):
+    """An expected non-answer: a stable reason code and a sentence for the user."""
+
+    reason: str
+    message: str = ""
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """State of the server for the editor's status line."""
+
+    kind: StatusKind
+    message: str = ""
+    busy: bool = False
+
+
+OnPartial = Callable[[Completion], None]
+OnStatus = Callable[[Status], None]
