@@ -63,7 +63,7 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
     n_generated: int = 0
 
 
-class TokenChunk(msgspec.Struct, frozen=True, kw_only=True):
+class TokenChunk(msgspec.Struct, frozen=True, kw_only=True, tag="chunk"):
     """A piece of generated text. The last chunk of a request has a finish reason and timings.
 
     Args:

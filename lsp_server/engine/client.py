@@ -1,0 +1,266 @@
+"""The language server's end of the engine socket: connect, start on demand, stream, recover."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+import subprocess
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from context.types import Segment
+from lsp_server.engine import protocol, spawn
+from lsp_server.engine.options import EngineOptions
+from lsp_server.engine.protocol import Refused, StateChange
+from lsp_server.errors import (
+    EngineError,
+    EngineRefusedError,
+    EngineUnavailableError,
+    MidfillError,
+    ProtocolError,
+)
+from lsp_server.types import SamplingParams, TokenChunk
+
+log = logging.getLogger("midfill.client")
+
+_CONNECT_TIMEOUT_S = 30.0
+_POLL_S = 0.02
+_BREAKER_WINDOW_S = 60.0
+_BREAKER_FAILURES = 5
+_BACKOFF_MIN_S, _BACKOFF_MAX_S = 1.0, 30.0
+
+
+class Breaker:
+    """Decides whether the engine may be started again after failures.
+
+    One failure costs nothing, each further one within a minute doubles the pause from 1 s to
+    30 s, and five in a minute close the door for that minute.
+
+    Args:
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failures: deque[float] = deque()
+
+    def failed(self) -> None:
+        """The engine died or could not be started."""
+        self._failures.append(self._clock())
+
+    def succeeded(self) -> None:
+        """A request was served."""
+        self._failures.clear()
+
+    def wait_s(self) -> float:
+        """Seconds until the next start is allowed; 0 if it is now."""
+        now = self._clock()
+        while self._failures and now - self._failures[0] > _BREAKER_WINDOW_S:
+            self._failures.popleft()
+        n_failures = len(self._failures)
+        if n_failures < 2:
+            return 0.0
+        if n_failures >= _BREAKER_FAILURES:
+            return max(0.0, self._failures[0] + _BREAKER_WINDOW_S - now)
+        pause = min(_BACKOFF_MAX_S, _BACKOFF_MIN_S * 2.0 ** (n_failures - 2))
+        return max(0.0, self._failures[-1] + pause - now)
+
+
+class EngineClient:
+    """A connection to the engine for these options, made when first needed.
+
+    Args:
+        options: which engine.
+        name: who we are, for the engine's log.
+        on_state: called with each state the engine reports, and with a ``failed`` one when
+            it dies.
+    """
+
+    def __init__(
+        self,
+        options: EngineOptions,
+        *,
+        name: str = "",
+        on_state: Callable[[StateChange], None] | None = None,
+    ) -> None:
+        self.options = options
+        self.breaker = Breaker()
+        self.state: StateChange | None = None
+        self._name = name
+        self._on_state = on_state or (lambda _state: None)
+        self._ids = itertools.count(1)
+        self._streams: dict[int, asyncio.Queue[TokenChunk | Refused | EngineError]] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._reader_task: asyncio.Task[None] | None = None
+        self._connecting = asyncio.Lock()
+        self._closed = False
+
+    async def generate(
+        self,
+        segments: Sequence[Segment],
+        sampling: SamplingParams,
+        *,
+        stop: Sequence[str] = (),
+        lane: protocol.Lane = "interactive",
+    ) -> AsyncIterator[TokenChunk]:
+        """Stream a completion; leaving the loop early cancels it in the engine.
+
+        Raises:
+            EngineUnavailableError: the engine cannot be started, or died meanwhile.
+            EngineRefusedError: it answered with a reason code.
+        """
+        await self.connect()
+        request_id = next(self._ids)
+        stream: asyncio.Queue[TokenChunk | Refused | EngineError] = asyncio.Queue()
+        self._streams[request_id] = stream
+        finished = False
+        try:
+            self._send(
+                protocol.Generate(
+                    request_id=request_id,
+                    segments=tuple(segments),
+                    sampling=sampling,
+                    stop=tuple(stop),
+                    lane=lane,
+                )
+            )
+            while not finished:
+                message = await stream.get()
+                if isinstance(message, EngineError):
+                    finished = True
+                    raise message
+                if isinstance(message, Refused):
+                    finished = True
+                    raise EngineRefusedError(message.message, code=message.code, hint=message.hint)
+                finished = message.finish_reason is not None
+                if finished:
+                    self.breaker.succeeded()
+                yield message
+        finally:
+            self._streams.pop(request_id, None)
+            if not finished and self._writer is not None:
+                with contextlib.suppress(EngineError):
+                    self._send(protocol.Cancel(request_id=request_id))
+
+    async def connect(self) -> None:
+        """Make sure there is a connection, starting the engine if none runs.
+
+        Raises:
+            EngineUnavailableError: it cannot be started or reached, or failed too often.
+        """
+        async with self._connecting:
+            if self._closed:
+                raise EngineUnavailableError("The client is closed.", code="client_closed")
+            if self._writer is not None and not self._writer.is_closing():
+                return
+            if (wait_s := self.breaker.wait_s()) > 0:
+                raise EngineUnavailableError(
+                    f"The engine failed {len(self.breaker._failures)} times within a minute; "
+                    f"next try in {wait_s:.0f} s.",
+                    code="engine_backoff",
+                    hint=f"Its log: {self.options.log_path}",
+                )
+            try:
+                reader, self._writer = await self._open()
+            except MidfillError:
+                self.breaker.failed()
+                raise
+            self._reader_task = asyncio.create_task(self._read(reader, self._writer))
+            self._send(
+                protocol.Hello(
+                    protocol=protocol.PROTOCOL_VERSION, pid=os.getpid(), client=self._name
+                )
+            )
+
+    async def aclose(self) -> None:
+        """Close the connection; the engine goes on for other clients."""
+        self._closed = True
+        if self._writer is not None:
+            self._writer.close()
+        if self._reader_task is not None:
+            self._reader_task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reader_task
+
+    # -- inside --------------------------------------------------------------------------
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        path = str(self.options.socket_path)
+        with contextlib.suppress(OSError):
+            return await asyncio.open_unix_connection(path)
+        process = await asyncio.to_thread(spawn.start_engine, self.options)
+        deadline_s = time.monotonic() + _CONNECT_TIMEOUT_S
+        # The engine listens before it loads the model, so this takes well under a second.
+        while time.monotonic() < deadline_s:
+            with contextlib.suppress(OSError):
+                return await asyncio.open_unix_connection(path)
+            self._check_alive(process)
+            await asyncio.sleep(_POLL_S)
+        raise EngineUnavailableError(
+            "The engine process does not answer.",
+            code="engine_silent",
+            hint=f"Its log: {self.options.log_path}",
+        )
+
+    def _check_alive(self, process: subprocess.Popen[bytes]) -> None:
+        # Exit code 0 means another engine holds the lock and will listen in a moment.
+        if process.poll() not in (None, 0):
+            raise EngineUnavailableError(
+                f"The engine process ended at once (code {process.returncode}).",
+                code="engine_start_failed",
+                hint=f"Its log: {self.options.log_path}. Run: midfill doctor",
+            )
+
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        error = EngineUnavailableError("The engine process ended.", code="engine_died")
+        try:
+            while (body := await protocol.read_frame(reader)) is not None:
+                self._dispatch(protocol.decode_engine(body))
+        except ProtocolError as problem:
+            error = EngineUnavailableError(str(problem), code=problem.code)
+        finally:
+            if self._writer is writer:
+                self._writer = None
+            writer.close()
+            failed = self.state is not None and self.state.state == "failed"
+            if failed and self.state is not None:
+                error = EngineUnavailableError(
+                    self.state.message, code=self.state.code, hint=self.state.hint
+                )
+            if not self._closed:
+                self.breaker.failed()
+                if not failed:
+                    self._set_state(
+                        StateChange(state="failed", code=error.code, message=error.message)
+                    )
+            for stream in self._streams.values():
+                stream.put_nowait(error)
+
+    def _dispatch(self, message: protocol.EngineMessage) -> None:
+        match message:
+            case TokenChunk() | Refused():
+                if stream := self._streams.get(message.request_id):
+                    stream.put_nowait(message)
+            case StateChange():
+                self._set_state(message)
+                if message.state == "failed" and self._writer is not None:
+                    # A failed engine leaves once nobody holds on to it; the next request
+                    # starts a new one, so a repaired model is picked up.
+                    self._writer.close()
+            case protocol.Welcome():
+                log.info("connected to engine pid %d", message.pid)
+            case _:
+                log.debug("unexpected %s", type(message).__name__)
+
+    def _set_state(self, state: StateChange) -> None:
+        self.state = state
+        self._on_state(state)
+
+    def _send(self, message: protocol.ClientMessage) -> None:
+        if self._writer is None or self._writer.is_closing():
+            raise EngineUnavailableError("The engine process ended.", code="engine_died")
+        self._writer.write(protocol.encode(message))

@@ -1,0 +1,348 @@
+"""The engine process: a socket server around one backend, shared by all windows of a user.
+
+Started on demand by the client as ``python -P -m lsp_server.engine.host OPTIONS`` (JSON). It
+holds a lock file for its whole life, so there is at most one process, and one model in memory,
+per set of options. It leaves when no client has been connected for ``idle_exit_s``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+import psutil
+
+from lsp_server import __version__, paths
+from lsp_server.engine import protocol
+from lsp_server.engine.backend import Backend, open_backend
+from lsp_server.engine.job import Job
+from lsp_server.engine.lanes import Lanes
+from lsp_server.engine.options import EngineOptions
+from lsp_server.engine.protocol import EngineStatus, Generate, Refused, StateChange
+from lsp_server.errors import EngineRefusedError, MidfillError, ProtocolError
+from lsp_server.types import TokenChunk
+
+log = logging.getLogger("midfill.engine")
+
+# A client that does not read its answers is cut off instead of filling the memory.
+_MAX_UNSENT_BYTES = 4 * 1024 * 1024
+
+
+class Connection:
+    """One client: its stream and its running jobs."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self.writer = writer
+        self.jobs: dict[int, Job] = {}
+        self.client = "?"
+
+    def send(self, message: protocol.EngineMessage) -> None:
+        """Queue a message; a client that stopped reading is dropped."""
+        if self.writer.is_closing():
+            return
+        if self.writer.transport.get_write_buffer_size() > _MAX_UNSENT_BYTES:
+            log.warning("client %s does not read; dropped", self.client)
+            self.writer.transport.abort()
+            return
+        self.writer.write(protocol.encode(message))
+
+
+class Host:
+    """The socket server and the worker thread.
+
+    Args:
+        options: what to load.
+        loader: opens the backend (replaced in tests).
+    """
+
+    def __init__(
+        self,
+        options: EngineOptions,
+        loader: Callable[[EngineOptions, Callable[[float], bool]], Backend] = open_backend,
+    ) -> None:
+        self._options = options
+        self._loader = loader
+        self._state = StateChange(state="loading", model=options.model_id)
+        self._backend: Backend | None = None
+        self._lanes = Lanes()
+        self._running: Job | None = None
+        self._connections: set[Connection] = set()
+        self._started_s = time.monotonic()
+        self._n_served = 0
+        self._leave = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._worker = threading.Thread(target=self._work, name="engine-worker", daemon=True)
+
+    async def run(self) -> None:
+        """Listen until told to leave or idle for too long."""
+        path = self._options.socket_path
+        path.unlink(missing_ok=True)  # left by an engine that was killed; we hold its lock
+        server = await asyncio.start_unix_server(self._serve_client, path=str(path))
+        path.chmod(0o600)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._leave.set)
+        self._worker.start()
+        self._restart_idle_timer()
+        log.info("listening as pid %d", os.getpid())
+        try:
+            await self._leave.wait()
+        finally:
+            server.close()
+            path.unlink(missing_ok=True)
+            for connection in list(self._connections):
+                self._cancel_all(connection)
+                connection.writer.close()
+            self._lanes.close()
+            await asyncio.to_thread(self._worker.join, 5.0)
+            log.info("leaving")
+
+    # -- the worker thread ---------------------------------------------------------------
+
+    def _work(self) -> None:
+        try:
+            backend = self._loader(self._options, self._on_load_progress)
+        except MidfillError as error:
+            self._set_state_from_thread(
+                StateChange(
+                    state="failed", code=error.code, message=error.message, hint=error.hint
+                )
+            )
+            return
+        except Exception as error:
+            log.exception("the model cannot be loaded")
+            self._set_state_from_thread(
+                StateChange(state="failed", code="load_failed", message=f"{type(error).__name__}")
+            )
+            return
+        self._backend = backend
+        info = backend.info()
+        self._set_state_from_thread(
+            StateChange(
+                state="ready",
+                model=self._options.model_id,
+                on_gpu=info.n_gpu_layers != 0,
+                n_ctx=info.n_ctx,
+            )
+        )
+        while (job := self._lanes.next()) is not None:
+            self._run_job(backend, job)
+        backend.close()
+
+    def _run_job(self, backend: Backend, job: Job) -> None:
+        self._running = job
+        try:
+            backend.run(job)
+        except EngineRefusedError as error:
+            self._refuse_from_thread(job, error)
+        except MidfillError as error:
+            log.error("request failed: %s", error)
+            self._refuse_from_thread(job, error)
+        except Exception as error:
+            # No text of the user's files may reach the log: the type says enough.
+            log.error("request failed: %s", type(error).__name__)
+            self._refuse_from_thread(
+                job, EngineRefusedError("The engine failed on this request.", code="engine_failed")
+            )
+        self._running = None
+        self._n_served += 1
+
+    def _on_load_progress(self, progress: float) -> bool:
+        if progress - self._state.progress >= 0.1:
+            self._set_state_from_thread(msgspec.structs.replace(self._state, progress=progress))
+        return not self._leave.is_set()
+
+    def _set_state_from_thread(self, state: StateChange) -> None:
+        self._state = state
+        with contextlib.suppress(RuntimeError):  # the loop may have ended already
+            self._loop.call_soon_threadsafe(self._broadcast, state)
+
+    def _refuse_from_thread(self, job: Job, error: MidfillError) -> None:
+        refused = Refused(
+            request_id=job.request.request_id,
+            code=error.code,
+            message=error.message,
+            hint=error.hint,
+        )
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(job.answer, refused)
+
+    # -- clients -------------------------------------------------------------------------
+
+    def _broadcast(self, state: StateChange) -> None:
+        if state.state == "failed":
+            log.error("cannot serve: %s", state.message)
+            for job in self._lanes.drain():
+                self._refuse_from_thread(
+                    job, EngineRefusedError(state.message, code=state.code, hint=state.hint)
+                )
+        for connection in self._connections:
+            connection.send(state)
+        if state.state == "failed" and not self._connections:
+            self._leave.set()
+
+    async def _serve_client(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        connection = Connection(writer)
+        self._connections.add(connection)
+        self._stop_idle_timer()
+        connection.send(
+            protocol.Welcome(
+                protocol=protocol.PROTOCOL_VERSION, version=__version__, pid=os.getpid()
+            )
+        )
+        connection.send(self._state)
+        try:
+            while (body := await protocol.read_frame(reader)) is not None:
+                self._handle(connection, protocol.decode_client(body))
+        except ProtocolError as error:
+            log.warning("client %s: %s", connection.client, error)
+        finally:
+            self._connections.discard(connection)
+            self._cancel_all(connection)
+            with contextlib.suppress(OSError):
+                writer.close()
+            if not self._connections:
+                self._restart_idle_timer()
+                if self._state.state == "failed":
+                    self._leave.set()
+
+    def _handle(self, connection: Connection, message: protocol.ClientMessage) -> None:
+        match message:
+            case protocol.Hello():
+                connection.client = f"{message.client or '?'} (pid {message.pid})"
+            case protocol.Generate():
+                self._enqueue(connection, message)
+            case protocol.Cancel():
+                if job := connection.jobs.get(message.request_id):
+                    self._cancel(job)
+            case protocol.StatusQuery():
+                connection.send(self._status())
+            case protocol.Shutdown():
+                self._leave.set()
+
+    def _enqueue(self, connection: Connection, request: Generate) -> None:
+        if self._state.state == "failed":
+            connection.send(
+                Refused(
+                    request_id=request.request_id,
+                    code=self._state.code,
+                    message=self._state.message,
+                    hint=self._state.hint,
+                )
+            )
+            return
+
+        def answer(message: TokenChunk | Refused) -> None:
+            last = isinstance(message, Refused) or message.finish_reason is not None
+            if last:
+                connection.jobs.pop(request.request_id, None)
+            connection.send(message)
+
+        job = Job(request, answer=answer, loop=self._loop)
+        connection.jobs[request.request_id] = job
+        self._lanes.put(job)
+        running = self._running
+        if request.lane == "interactive" and running and running.request.lane == "background":
+            self._cancel(running)
+
+    def _cancel(self, job: Job) -> None:
+        job.cancel()
+        if self._lanes.remove(job):
+            job.answer(
+                TokenChunk(
+                    request_id=job.request.request_id, text="", finish_reason="cancelled"
+                )
+            )
+        elif self._backend is not None:
+            self._backend.interrupt(job)
+
+    def _cancel_all(self, connection: Connection) -> None:
+        for job in list(connection.jobs.values()):
+            self._cancel(job)
+
+    def _status(self) -> EngineStatus:
+        info = self._backend.info() if self._backend else None
+        return EngineStatus(
+            pid=os.getpid(),
+            version=__version__,
+            state=self._state.state,
+            model=self._options.model_id,
+            model_path=self._options.model_path,
+            backend=info.name if info else self._options.backend,
+            flash_attention=info.flash_attention if info else False,
+            n_gpu_layers=info.n_gpu_layers if info else 0,
+            n_ctx=info.n_ctx if info else 0,
+            n_threads=info.n_threads if info else 0,
+            slots=info.slots if info else (),
+            # The one that asks is not counted.
+            n_clients=len(self._connections) - 1,
+            n_waiting=len(self._lanes),
+            n_served=self._n_served,
+            rss_bytes=psutil.Process().memory_info().rss,
+            uptime_s=time.monotonic() - self._started_s,
+            idle_exit_s=self._options.idle_exit_s,
+            message=self._state.message,
+        )
+
+    # -- leaving -------------------------------------------------------------------------
+
+    def _restart_idle_timer(self) -> None:
+        self._stop_idle_timer()
+        self._idle_timer = self._loop.call_later(self._options.idle_exit_s, self._leave.set)
+
+    def _stop_idle_timer(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+
+
+def hold_lock(options: EngineOptions) -> int | None:
+    """Take the lock of this engine; None if another process serves these options already.
+
+    The operating system releases it when the process ends, however it ends.
+    """
+    paths.private_dir(paths.runtime_dir())
+    descriptor = os.open(options.lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+async def _main(options: EngineOptions) -> None:
+    await Host(options).run()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point of the engine process; the one argument is an EngineOptions as JSON."""
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        options = msgspec.json.decode(arguments[0], type=EngineOptions)
+    except (IndexError, msgspec.MsgspecError) as error:
+        print(f"midfill engine: options expected as JSON: {error}", file=sys.stderr)
+        return 2
+    if hold_lock(options) is None:
+        log.info("another engine serves these options")
+        return 0
+    asyncio.run(_main(options))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

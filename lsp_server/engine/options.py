@@ -1,0 +1,63 @@
+"""What an engine is started with, and where its socket lies."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from lsp_server import __version__, paths
+from lsp_server.engine.protocol import PROTOCOL_VERSION
+
+
+class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of an engine process; two servers with equal options share one process.
+
+    Args:
+        backend: ``llama`` or ``scripted`` (a test double that replays a JSON file).
+        model_id: id of the model, for display.
+        model_path: GGUF file (or the script of the scripted backend).
+        n_ctx: cells of the KV cache, shared by all slots; 0 chooses by backend.
+        n_slots: how many prompts are kept in the KV cache.
+        n_gpu_layers: layers on the GPU; -1 is all of them when there is a GPU.
+        n_threads: CPU threads; 0 is every core this process may use.
+        flash_attention: ``auto``, ``on`` or ``off``.
+        idle_exit_s: seconds without a client after which the process leaves.
+    """
+
+    backend: Literal["llama", "scripted"] = "llama"
+    model_id: str = ""
+    model_path: str = ""
+    n_ctx: int = 0
+    n_slots: int = 4
+    n_gpu_layers: int = -1
+    n_threads: int = 0
+    flash_attention: Literal["auto", "on", "off"] = "auto"
+    idle_exit_s: float = 300.0
+
+    @property
+    def key(self) -> str:
+        """Name shared by all servers that can share this engine (16 hex digits).
+
+        The version is part of it: after an upgrade a new engine starts, and the old one
+        leaves once its last client is gone.
+        """
+        recipe = msgspec.msgpack.encode([__version__, PROTOCOL_VERSION, self])
+        return hashlib.sha256(recipe).hexdigest()[:16]
+
+    @property
+    def socket_path(self) -> Path:
+        """The Unix socket the engine listens on."""
+        return paths.runtime_dir() / f"engine-{self.key}.sock"
+
+    @property
+    def lock_path(self) -> Path:
+        """Held for the life of the engine process, so there is at most one."""
+        return paths.runtime_dir() / f"engine-{self.key}.lock"
+
+    @property
+    def log_path(self) -> Path:
+        """Standard error of the engine process."""
+        return paths.state_dir() / f"engine-{self.key}.log"

@@ -1,0 +1,198 @@
+"""Frames between the language server and the engine.
+
+A frame is a 4-byte big-endian length followed by that many bytes of msgpack. Each message is
+a tagged Struct; unknown fields are ignored, so both ends may be one version apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from typing import Literal
+
+import msgspec
+
+from context.types import Segment
+from lsp_server.errors import ProtocolError
+from lsp_server.types import SamplingParams, TokenChunk
+
+PROTOCOL_VERSION = 1
+# A prompt is far below this; anything above is a bug or hostile.
+MAX_FRAME_BYTES = 8 * 1024 * 1024
+_LENGTH = struct.Struct(">I")
+
+EngineState = Literal["loading", "ready", "failed"]
+Lane = Literal["interactive", "background"]
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
+    """First message of a client."""
+
+    protocol: int
+    pid: int
+    client: str = ""
+
+
+class Generate(msgspec.Struct, frozen=True, kw_only=True, tag="generate"):
+    """Ask for tokens.
+
+    Args:
+        request_id: unique within the connection.
+        segments: the prompt; roles become the model's own FIM token ids.
+        sampling: how tokens are picked and how many at most; ``max_tokens == 0`` only
+            evaluates the prompt so that a later request finds it in the KV cache.
+        stop: strings that end the generation; the text before them is still sent.
+        lane: background requests give way to interactive ones.
+    """
+
+    request_id: int
+    segments: tuple[Segment, ...]
+    sampling: SamplingParams = SamplingParams()
+    stop: tuple[str, ...] = ()
+    lane: Lane = "interactive"
+
+
+class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag="cancel"):
+    """Stop a request; it is answered with ``finish_reason == "cancelled"``."""
+
+    request_id: int
+
+
+class StatusQuery(msgspec.Struct, frozen=True, kw_only=True, tag="status"):
+    """Ask for an EngineStatus."""
+
+
+class Shutdown(msgspec.Struct, frozen=True, kw_only=True, tag="shutdown"):
+    """Leave now; running requests are cancelled."""
+
+
+class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag="welcome"):
+    """First message of the engine."""
+
+    protocol: int
+    version: str
+    pid: int
+
+
+class StateChange(msgspec.Struct, frozen=True, kw_only=True, tag="state"):
+    """The engine's state: sent after Welcome and on each change.
+
+    Args:
+        state: ``loading``, ``ready`` or ``failed``.
+        code: reason code when failed.
+        message: for the user.
+        progress: 0 to 1 while loading.
+        model: id of the model.
+        on_gpu: whether the model's layers are on a GPU.
+        n_ctx: cells of the KV cache.
+    """
+
+    state: EngineState
+    code: str = ""
+    message: str = ""
+    hint: str = ""
+    progress: float = 0.0
+    model: str = ""
+    on_gpu: bool = False
+    n_ctx: int = 0
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
+    """A request that cannot be served, with a reason code."""
+
+    request_id: int
+    code: str
+    message: str
+    hint: str = ""
+
+
+class SlotStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A KV-cache slot: its sequence id and how many tokens it holds."""
+
+    seq_id: int
+    n_tokens: int
+
+
+class EngineStatus(msgspec.Struct, frozen=True, kw_only=True, tag="engine_status"):
+    """Everything ``midfill engine status`` shows."""
+
+    pid: int
+    version: str
+    state: EngineState
+    model: str
+    model_path: str
+    backend: str
+    flash_attention: bool
+    n_gpu_layers: int
+    n_ctx: int
+    n_threads: int
+    slots: tuple[SlotStatus, ...]
+    n_clients: int
+    n_waiting: int
+    n_served: int
+    rss_bytes: int
+    uptime_s: float
+    idle_exit_s: float
+    message: str = ""
+
+
+ClientMessage = Hello | Generate | Cancel | StatusQuery | Shutdown
+EngineMessage = Welcome | StateChange | TokenChunk | Refused | EngineStatus
+
+_encoder = msgspec.msgpack.Encoder()
+_client_decoder = msgspec.msgpack.Decoder(ClientMessage)
+_engine_decoder = msgspec.msgpack.Decoder(EngineMessage)
+
+
+def encode(message: ClientMessage | EngineMessage) -> bytes:
+    """One frame, length included.
+
+    Raises:
+        ProtocolError: the message is larger than MAX_FRAME_BYTES.
+    """
+    body = _encoder.encode(message)
+    if len(body) > MAX_FRAME_BYTES:
+        raise ProtocolError(
+            f"A message of {len(body)} bytes is too large (at most {MAX_FRAME_BYTES}).",
+            code="frame_too_large",
+        )
+    return _LENGTH.pack(len(body)) + body
+
+
+def decode_client(body: bytes) -> ClientMessage:
+    """A message that a client sent."""
+    try:
+        return _client_decoder.decode(body)
+    except msgspec.MsgspecError as error:
+        raise ProtocolError(f"Unreadable message: {error}", code="frame_unreadable") from error
+
+
+def decode_engine(body: bytes) -> EngineMessage:
+    """A message that an engine sent."""
+    try:
+        return _engine_decoder.decode(body)
+    except msgspec.MsgspecError as error:
+        raise ProtocolError(f"Unreadable message: {error}", code="frame_unreadable") from error
+
+
+async def read_frame(reader: asyncio.StreamReader) -> bytes | None:
+    """The next frame's body, or None at the end of the stream.
+
+    Raises:
+        ProtocolError: the announced length is above MAX_FRAME_BYTES, or the stream ends
+            inside a frame.
+    """
+    try:
+        (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+        if length > MAX_FRAME_BYTES:
+            raise ProtocolError(
+                f"A frame of {length} bytes was announced (at most {MAX_FRAME_BYTES}).",
+                code="frame_too_large",
+            )
+        return await reader.readexactly(length)
+    except asyncio.IncompleteReadError as error:
+        if not error.partial:
+            return None
+        raise ProtocolError("The stream ended inside a frame.", code="frame_cut") from error
+    except ConnectionError:
+        return None

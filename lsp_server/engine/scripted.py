@@ -1,0 +1,133 @@
+"""A back end that replays a script: what tests and editors' harnesses run instead of a model.
+
+The script is a JSON file: ``{"replies": [{"after": "def f(", "text": "x):", "pieces": ["x", "):"],
+"interval_ms": 5, "hang": false, "abort": false}], "default": ""}``. The reply whose ``after`` is
+the longest ending of the prompt's prefix is streamed, one piece at a time.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from context.types import Role, Segment
+from lsp_server.engine.backend import BackendInfo
+from lsp_server.engine.job import Clock, Job
+from lsp_server.engine.options import EngineOptions
+from lsp_server.engine.protocol import SlotStatus
+from lsp_server.errors import EngineUnavailableError
+from lsp_server.types import FinishReason
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to answer, and how.
+
+    Args:
+        after: ending of the prefix for which this reply is meant.
+        text: the whole text; streamed word by word unless ``pieces`` are given.
+        pieces: the text in the pieces it is streamed in.
+        interval_ms: time between pieces.
+        hang: after the last piece, wait until the request is cancelled.
+        abort: after the last piece, end the process as a crash of llama.cpp would.
+        logprob: log-probability of every piece.
+    """
+
+    after: str = ""
+    text: str = ""
+    pieces: tuple[str, ...] = ()
+    interval_ms: float = 0.0
+    hang: bool = False
+    abort: bool = False
+    logprob: float = -0.1
+
+
+class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole script."""
+
+    replies: tuple[Reply, ...] = ()
+    default: str = ""
+
+
+class ScriptedBackend:
+    """Answers from a script; counts characters as tokens."""
+
+    def __init__(self, options: EngineOptions) -> None:
+        try:
+            data = Path(options.model_path).read_bytes()
+            self._script = msgspec.json.decode(data, type=Script)
+        except (OSError, msgspec.MsgspecError) as error:
+            raise EngineUnavailableError(
+                f"The script {options.model_path} cannot be read: {error}.", code="script_unreadable"
+            ) from error
+        self._n_ctx = options.n_ctx or 8192
+        self._last_prompt = ""
+
+    def info(self) -> BackendInfo:
+        """See Backend."""
+        slot = SlotStatus(seq_id=0, n_tokens=len(self._last_prompt))
+        return BackendInfo(name="scripted", n_ctx=self._n_ctx, slots=(slot,))
+
+    def interrupt(self, job: Job) -> None:
+        """See Backend; a job waits on its own cancellation."""
+
+    def close(self) -> None:
+        """See Backend."""
+
+    def run(self, job: Job) -> None:
+        """See Backend."""
+        clock = Clock(job)
+        prompt = "".join(segment.text for segment in job.request.segments)
+        prefix = _prefix(job.request.segments)
+        clock.n_prompt = len(prompt)
+        clock.n_reused = len(os.path.commonprefix([prompt, self._last_prompt]))
+        self._last_prompt = prompt
+        clock.mark("prefill")
+        reason = self._stream(job, clock, self._reply(prefix))
+        clock.mark("decode")
+        job.finish(reason, clock, tuple(len(s.text) for s in job.request.segments))
+
+    def _reply(self, prefix: str) -> Reply:
+        fitting = [reply for reply in self._script.replies if prefix.endswith(reply.after)]
+        return max(
+            fitting, key=lambda reply: len(reply.after), default=Reply(text=self._script.default)
+        )
+
+    def _stream(self, job: Job, clock: Clock, reply: Reply) -> FinishReason:
+        pieces = reply.pieces or tuple(_words(reply.text))
+        for piece in pieces[: job.request.sampling.max_tokens]:
+            if job.wait_cancelled(reply.interval_ms / 1000):
+                return "cancelled"
+            clock.first_token()
+            clock.n_generated += 1
+            job.send(piece, (reply.logprob,))
+        if reply.abort:
+            os.abort()
+        if reply.hang:
+            while not job.wait_cancelled(60):
+                pass
+            return "cancelled"
+        return "stop" if len(pieces) <= job.request.sampling.max_tokens else "length"
+
+
+def _prefix(segments: tuple[Segment, ...]) -> str:
+    """The text that follows the FIM prefix token."""
+    role: Role = "text"
+    prefix = ""
+    for segment in segments:
+        if segment.role != "text":
+            role = segment.role
+        if role == "fim_prefix":
+            prefix += segment.text
+    return prefix
+
+
+def _words(text: str) -> list[str]:
+    pieces: list[str] = []
+    for character in text:
+        if pieces and (character.isalnum() and pieces[-1][-1].isalnum()):
+            pieces[-1] += character
+        else:
+            pieces.append(character)
+    return pieces

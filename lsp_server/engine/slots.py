@@ -1,0 +1,76 @@
+"""Which prompt lies in which sequence of the KV cache, and how much of it a new one can reuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+def common_prefix_length(a: Sequence[int], b: Sequence[int]) -> int:
+    """Number of leading tokens that two prompts share."""
+    limit = min(len(a), len(b))
+    if a[:limit] == b[:limit]:
+        return limit
+    low, high = 0, limit
+    # Invariant: the first `low` tokens agree, the first `high` do not. Slices compare in C.
+    while high - low > 1:
+        middle = (low + high) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+class Slot:
+    """One sequence of the KV cache and the tokens that are evaluated in it."""
+
+    __slots__ = ("last_used", "seq_id", "tokens")
+
+    def __init__(self, seq_id: int) -> None:
+        self.seq_id = seq_id
+        self.tokens: list[int] = []
+        self.last_used = 0
+
+
+class SlotTable:
+    """Chooses a slot for a prompt.
+
+    Args:
+        n_slots: number of sequences.
+        n_cells: cells of the KV cache, shared by all slots.
+    """
+
+    def __init__(self, n_slots: int, n_cells: int) -> None:
+        self.slots = [Slot(seq_id) for seq_id in range(n_slots)]
+        self.n_cells = n_cells
+        self._clock = 0
+
+    def choose(self, tokens: Sequence[int]) -> tuple[Slot, int]:
+        """The slot for a prompt, and how many of its leading tokens are already evaluated.
+
+        The longest common prefix wins; a prompt that shares less than a quarter with every
+        slot takes the one unused for longest, so that two files do not push each other out.
+        The last token is never counted as reused: its logits are needed.
+        """
+        self._clock += 1
+        shared = [common_prefix_length(slot.tokens, tokens) for slot in self.slots]
+        best = max(range(len(self.slots)), key=lambda i: (shared[i], self.slots[i].last_used))
+        if 4 * shared[best] < len(tokens):
+            oldest = min(self.slots, key=lambda slot: (bool(slot.tokens), slot.last_used))
+            best = oldest.seq_id
+        slot = self.slots[best]
+        slot.last_used = self._clock
+        return slot, min(shared[best], len(tokens) - 1)
+
+    def to_evict(self, keep: Slot, n_needed: int) -> Iterable[Slot]:
+        """Slots to empty, oldest first, until ``n_needed`` cells are free beside ``keep``'s."""
+        others = sorted(
+            (slot for slot in self.slots if slot is not keep and slot.tokens),
+            key=lambda slot: slot.last_used,
+        )
+        n_used = sum(len(slot.tokens) for slot in others)
+        for slot in others:
+            if n_used + n_needed <= self.n_cells:
+                return
+            n_used -= len(slot.tokens)
+            yield slot

@@ -1,0 +1,109 @@
+"""Start an engine process, and find those that run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from lsp_server import paths
+from lsp_server.engine import protocol
+from lsp_server.engine.options import EngineOptions
+from lsp_server.engine.protocol import EngineStatus
+from lsp_server.errors import EngineUnavailableError, ProtocolError
+
+_MAX_LOG_BYTES = 1024 * 1024
+
+
+def start_engine(options: EngineOptions) -> subprocess.Popen[bytes]:
+    """Start the process for these options; if one runs already, the new one leaves by itself.
+
+    The process is detached: it outlives this one, and is ended by its own idle time.
+
+    Raises:
+        EngineUnavailableError: it cannot be started.
+        StoreError: a folder for its socket or log cannot be used.
+    """
+    paths.private_dir(paths.runtime_dir())
+    # -P keeps the current folder (a user's project) off the import path.
+    command = [sys.executable, "-P", "-m", "lsp_server.engine.host"]
+    command.append(msgspec.json.encode(options).decode())
+    try:
+        with _open_log(options.log_path) as log:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=paths.runtime_dir(),
+                start_new_session=True,
+                close_fds=True,
+            )
+    except OSError as error:
+        raise EngineUnavailableError(
+            f"The engine process cannot be started: {error.strerror or error}.",
+            code="engine_start_failed",
+            hint="Run: midfill doctor",
+        ) from error
+
+
+def _open_log(path: Path):  # type: ignore[no-untyped-def]
+    try:
+        paths.private_dir(path.parent)
+        mode = "wb" if path.exists() and path.stat().st_size > _MAX_LOG_BYTES else "ab"
+        return path.open(mode)
+    except Exception:
+        # Without a place for its log the engine still works.
+        return open(os.devnull, "wb")
+
+
+async def query(socket: Path, timeout_s: float = 5.0) -> EngineStatus | None:
+    """The status of the engine at a socket; None if none answers there."""
+    return await _ask(socket, protocol.StatusQuery(), timeout_s)
+
+
+async def stop(socket: Path, timeout_s: float = 10.0) -> bool:
+    """Make the engine at a socket leave; True once it is gone, False if none answered."""
+    status = await query(socket)
+    if status is None:
+        return False
+    await _ask(socket, protocol.Shutdown(), timeout_s)
+    return True
+
+
+async def _ask(
+    socket: Path, message: protocol.ClientMessage, timeout_s: float
+) -> EngineStatus | None:
+    """Send one message and read until a status comes or the engine closes the connection."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            reader, writer = await asyncio.open_unix_connection(str(socket))
+            try:
+                hello = protocol.Hello(
+                    protocol=protocol.PROTOCOL_VERSION, pid=os.getpid(), client="query"
+                )
+                writer.write(protocol.encode(hello) + protocol.encode(message))
+                while (body := await protocol.read_frame(reader)) is not None:
+                    answer = protocol.decode_engine(body)
+                    if isinstance(answer, EngineStatus):
+                        return answer
+            finally:
+                writer.close()
+    except (OSError, TimeoutError, ProtocolError):
+        return None
+    return None
+
+
+def sockets(runtime_dir: Path | None = None) -> list[Path]:
+    """Sockets of engines that may run (one left by a killed engine is among them)."""
+    return sorted((runtime_dir or paths.runtime_dir()).glob("engine-*.sock"))
+
+
+async def stop_all(runtime_dir: Path | None = None) -> int:
+    """Make all engines of this user leave; gives how many did."""
+    results = await asyncio.gather(*(stop(socket) for socket in sockets(runtime_dir)))
+    return sum(results)

@@ -1,0 +1,187 @@
+"""Options (as the user wrote them) become Settings (resolved, total), each value with its origin.
+
+Order, later wins: defaults < the user's file < the editor's options < the command line. A bad
+value never stops the server: it falls back to the value below it, and a message says so.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from lsp_server import paths
+
+Origin = Literal["default", "user file", "editor", "command line"]
+Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+Seconds = Annotated[float, Meta(ge=0, le=1_000_000)]
+Milliseconds = Annotated[float, Meta(ge=0, le=600_000)]
+
+
+class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Which model.
+
+    Args:
+        id: catalog id, a registered id, a path to a GGUF file, or ``auto``.
+    """
+
+    id: str = "auto"
+
+
+class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How the engine process runs.
+
+    Args:
+        n_ctx: cells of the KV cache; 0 chooses (8,192 on a CPU, 32,768 on a GPU).
+        n_slots: prompts kept in the KV cache.
+        n_gpu_layers: -1 is all when there is a GPU and a CUDA build.
+        n_threads: 0 is every physical core.
+        flash_attention: ``auto``, ``on`` or ``off``.
+        idle_exit_s: seconds without a client after which the engine leaves.
+    """
+
+    n_ctx: Count = 0
+    n_slots: Annotated[int, Meta(ge=1, le=64)] = 4
+    n_gpu_layers: Annotated[int, Meta(ge=-1, le=1000)] = -1
+    n_threads: Annotated[int, Meta(ge=0, le=1024)] = 0
+    flash_attention: Literal["auto", "on", "off"] = "auto"
+    idle_exit_s: Seconds = 300.0
+
+
+class CompletionSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for, and when.
+
+    Args:
+        enabled: off answers every request with an empty list.
+        n_prefix_tokens: prompt budget left of the cursor; 0 chooses by engine.
+        n_suffix_tokens: prompt budget right of the cursor; 0 chooses by engine.
+        max_tokens: longest suggestion; 0 chooses by engine.
+        max_lines: longest suggestion in lines.
+        multi_line: ``auto``, ``never`` or ``always``.
+        debounce_ms: pause after the last keystroke before the engine is asked.
+        answer_ms: a client that cannot take partial results gets the text at hand after this.
+        temperature: 0 is greedy.
+        disabled_languages: LSP language ids without suggestions.
+        max_document_bytes: larger documents get no suggestions.
+    """
+
+    enabled: bool = True
+    n_prefix_tokens: Count = 0
+    n_suffix_tokens: Count = 0
+    max_tokens: Count = 0
+    max_lines: Annotated[int, Meta(ge=1, le=1000)] = 12
+    multi_line: Literal["auto", "never", "always"] = "auto"
+    debounce_ms: Milliseconds = 30.0
+    answer_ms: Milliseconds = 4000.0
+    temperature: Annotated[float, Meta(ge=0, le=2)] = 0.0
+    disabled_languages: tuple[str, ...] = ()
+    max_document_bytes: Annotated[int, Meta(ge=0)] = 4 * 1024 * 1024
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The acceptance log.
+
+    Args:
+        enabled: whether events are written at all; they never hold source text.
+    """
+
+    enabled: bool = True
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings, each with a value."""
+
+    model: ModelSettings = ModelSettings()
+    engine: EngineSettings = EngineSettings()
+    completion: CompletionSettings = CompletionSettings()
+    acceptance_log: LogSettings = LogSettings()
+
+
+class Resolved(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings, where each came from, and what was wrong with the options.
+
+    Args:
+        settings: the values.
+        origins: ``section.name`` to origin, for every setting.
+        problems: one sentence for each value that was not taken.
+    """
+
+    settings: Settings
+    origins: dict[str, Origin]
+    problems: tuple[str, ...] = ()
+
+
+def user_file() -> Path:
+    """The user's settings file (TOML)."""
+    return paths.config_dir() / "config.toml"
+
+
+def load(
+    *,
+    editor: Mapping[str, Any] | None = None,
+    command_line: Mapping[str, Any] | None = None,
+    file: Path | None = None,
+) -> Resolved:
+    """Read the user's file and resolve all layers.
+
+    Args:
+        editor: nested options the editor sent (``{"completion": {"max_lines": 4}}``).
+        command_line: nested options of the command line.
+        file: settings file, instead of the user's own.
+    """
+    problems: list[str] = []
+    layers: list[tuple[Origin, Mapping[str, Any]]] = [
+        ("user file", _read_file(file or user_file(), problems)),
+        ("editor", editor or {}),
+        ("command line", command_line or {}),
+    ]
+    values: dict[str, dict[str, Any]] = {}
+    origins: dict[str, Origin] = {}
+    for section in msgspec.structs.fields(Settings):
+        values[section.name] = {}
+        for field in msgspec.structs.fields(section.type):
+            origins[f"{section.name}.{field.name}"] = "default"
+    for origin, layer in layers:
+        _apply(origin, layer, values, origins, problems)
+    return Resolved(
+        settings=msgspec.convert(values, Settings), origins=origins, problems=tuple(problems)
+    )
+
+
+def _apply(
+    origin: Origin,
+    layer: Mapping[str, Any],
+    values: dict[str, dict[str, Any]],
+    origins: dict[str, Origin],
+    problems: list[str],
+) -> None:
+    sections = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+    for section_name, options in layer.items():
+        if section_name not in sections or not isinstance(options, Mapping):
+            problems.append(f"{origin}: unknown section '{section_name}' is ignored.")
+            continue
+        fields = {f.name: f.type for f in msgspec.structs.fields(sections[section_name])}
+        for name, value in options.items():
+            full = f"{section_name}.{name}"
+            if name not in fields:
+                problems.append(f"{origin}: unknown setting '{full}' is ignored.")
+                continue
+            try:
+                values[section_name][name] = msgspec.convert(value, fields[name])
+                origins[full] = origin
+            except msgspec.ValidationError as error:
+                problems.append(f"{origin}: '{full}' is not used: {error}.")
+
+
+def _read_file(path: Path, problems: list[str]) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        problems.append(f"user file: {path.name} cannot be read ({error}); it is ignored.")
+        return {}
