@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
@@ -21,13 +21,14 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         language: LSP language id.
         lines: every line with its end-of-line characters; only ``\\n``, ``\\r\\n`` and ``\\r``
             end a line. The last element has no EOL (it is ``""`` when the text ends with one).
+            Any immutable sequence: a tuple, or the document store's blocks of lines.
         eol: the EOL most lines have.
     """
 
     uri: str
     version: int
     language: str
-    lines: tuple[str, ...]
+    lines: Sequence[str]
     eol: str = "\n"
 
     @property

@@ -1,0 +1,236 @@
+"""The texts open in the editor, kept in step with it edit by edit."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from lsp_server.errors import DocumentError
+from lsp_server.lines import Lines
+from lsp_server.positions import DEFAULT_ENCODING, PositionEncoding, locate, split_lines
+from lsp_server.types import Snapshot
+
+DEFAULT_MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
+
+_EOLS = ("\n", "\r\n", "\r")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """A range of text in LSP units: zero-based lines, columns in code units."""
+
+    start_line: int
+    start_character: int
+    end_line: int
+    end_character: int
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of an edit: ``text`` takes the place of ``span`` (None: of the whole text)."""
+
+    text: str
+    span: Span | None = None
+
+
+class TextDocument:
+    """A text and its version.
+
+    Args:
+        uri: the document's URI as the client sent it.
+        language: LSP language id.
+        version: the client's version number.
+        text: the whole text.
+        encoding: the unit of the columns in changes.
+        max_document_bytes: UTF-8 size above which the document counts as too large.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        language: str,
+        version: int,
+        text: str,
+        *,
+        encoding: PositionEncoding = DEFAULT_ENCODING,
+        max_document_bytes: int = DEFAULT_MAX_DOCUMENT_BYTES,
+    ) -> None:
+        self.uri = uri
+        self.language = language
+        self.version = version
+        self.encoding = encoding
+        self.max_document_bytes = max_document_bytes
+        self._set_text(text)
+
+    @property
+    def lines(self) -> Lines:
+        """All lines with their EOLs; an immutable value."""
+        return self._lines
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return "".join(self._lines)
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the text as UTF-8."""
+        return self._n_bytes
+
+    @property
+    def too_large(self) -> bool:
+        """Whether the text is too large to be completed."""
+        return self._n_bytes > self.max_document_bytes
+
+    @property
+    def eol(self) -> str:
+        """The EOL most lines have; ``\\n`` for a text of one line."""
+        return max(_EOLS, key=self._n_eols.__getitem__)
+
+    def snapshot(self) -> Snapshot:
+        """The text as it is now; later changes do not touch it. Costs nothing."""
+        return Snapshot(
+            uri=self.uri,
+            version=self.version,
+            language=self.language,
+            lines=self._lines,
+            eol=self.eol,
+        )
+
+    def change(self, version: int, changes: Iterable[Change]) -> None:
+        """Apply the steps of one edit in order; each one sees the result of the one before."""
+        for step in changes:
+            if step.span is None:
+                self._set_text(step.text)
+            else:
+                self._splice(step.span, _without_surrogates(step.text))
+        self.version = version
+
+    def _set_text(self, text: str) -> None:
+        lines = split_lines(_without_surrogates(text))
+        self._n_eols: Counter[str] = Counter()
+        self._n_bytes = 0
+        self._count(lines, 1)
+        self._lines = Lines(lines)
+
+    def _splice(self, span: Span, text: str) -> None:
+        lines = self._lines
+        start = locate(lines, span.start_line, span.start_character, self.encoding)
+        end = locate(lines, span.end_line, span.end_character, self.encoding)
+        if end < start:
+            start, end = end, start
+        (first, start_column), (last, end_column) = start, end
+        joined = lines[first][:start_column] + text + lines[last][end_column:]
+        if start_column == 0 and first > 0 and joined.startswith("\n"):
+            before = lines[first - 1]
+            if before.endswith("\r"):
+                # The two characters are one EOL now.
+                first -= 1
+                joined = before + joined
+        new = split_lines(joined)
+        if last < len(lines) - 1:
+            # The old last line of the range had an EOL, so the text after it is in ``lines``.
+            new.pop()
+        self._count(lines[first : last + 1], -1)
+        self._count(new, 1)
+        self._lines = lines.replaced(first, last + 1, new)
+
+    def _count(self, lines: Sequence[str], sign: int) -> None:
+        for line in lines:
+            size = len(line) if line.isascii() else len(line.encode())
+            self._n_bytes += sign * size
+            if line.endswith("\r\n"):
+                self._n_eols["\r\n"] += sign
+            elif line[-1:] in ("\n", "\r"):
+                self._n_eols[line[-1]] += sign
+
+
+class DocumentStore:
+    """The open documents by URI.
+
+    Args:
+        encoding: the unit of columns, as negotiated with the client.
+        max_document_bytes: UTF-8 size above which a document is kept but not completed.
+    """
+
+    def __init__(
+        self,
+        encoding: PositionEncoding = DEFAULT_ENCODING,
+        max_document_bytes: int = DEFAULT_MAX_DOCUMENT_BYTES,
+    ) -> None:
+        self.encoding = encoding
+        self.max_document_bytes = max_document_bytes
+        self._documents: dict[str, TextDocument] = {}
+
+    def open(self, uri: str, language: str, version: int, text: str) -> TextDocument:
+        """Take up a document; one that is already open is replaced."""
+        document = TextDocument(
+            uri,
+            language,
+            version,
+            text,
+            encoding=self.encoding,
+            max_document_bytes=self.max_document_bytes,
+        )
+        self._documents[uri] = document
+        return document
+
+    def change(self, uri: str, version: int | None, changes: Iterable[Change]) -> bool:
+        """Apply an edit.
+
+        Args:
+            uri: an open document.
+            version: the version after the edit; None leaves it as it is.
+            changes: the steps of the edit.
+
+        Returns:
+            False when the version went back or stayed, which a client must not send; the
+            edit is applied all the same, because later edits build on it.
+
+        Raises:
+            DocumentError: the document is not open.
+        """
+        document = self.get(uri)
+        before = document.version
+        document.change(before if version is None else version, changes)
+        return version is None or version > before
+
+    def close(self, uri: str) -> None:
+        """Forget a document.
+
+        Raises:
+            DocumentError: the document is not open.
+        """
+        self.get(uri)
+        del self._documents[uri]
+
+    def get(self, uri: str) -> TextDocument:
+        """An open document.
+
+        Raises:
+            DocumentError: the document is not open.
+        """
+        document = self._documents.get(uri)
+        if document is None:
+            raise DocumentError(
+                f"The document {uri} is not open.",
+                code="document_unknown",
+                hint="Close the file and open it again in the editor.",
+            )
+        return document
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+    def __contains__(self, uri: object) -> bool:
+        return uri in self._documents
+
+
+def _without_surrogates(text: str) -> str:
+    # A lone surrogate is no text and cannot be encoded. U+FFFD has the same length in
+    # UTF-8 and UTF-16, so the client's positions stay right.
+    if text.isascii():
+        return text
+    return _SURROGATE.sub("\ufffd", text)
