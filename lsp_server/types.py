@@ -65,15 +65,18 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TokenChunk(msgspec.Struct, frozen=True, kw_only=True, tag="chunk"):
-    """A piece of generated text. The last chunk of a request has a finish reason and timings.
+    """A piece of generated text.
+
+    The first chunk of a request has no text but what the prompt cost; the last one has a finish
+    reason.
 
     Args:
         request_id: the request this belongs to.
         text: new text; always whole characters.
         logprobs: natural-log probability of each token in this chunk.
         finish_reason: None while the generation goes on.
-        timings: set on the last chunk only.
-        segment_tokens: exact token count of each prompt segment, on the last chunk only.
+        timings: set on the first and the last chunk.
+        segment_tokens: exact token count of each prompt segment, on those chunks too.
     """
 
     request_id: int

@@ -189,16 +189,17 @@ class EngineClient:
     # -- inside --------------------------------------------------------------------------
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        path = str(self.options.socket_path)
-        with contextlib.suppress(OSError):
-            return await asyncio.open_unix_connection(path)
+        if streams := await self._greet():
+            return streams
         process = await asyncio.to_thread(spawn.start_engine, self.options)
         deadline_s = time.monotonic() + _CONNECT_TIMEOUT_S
         # The engine listens before it loads the model, so this takes well under a second.
         while time.monotonic() < deadline_s:
-            with contextlib.suppress(OSError):
-                return await asyncio.open_unix_connection(path)
-            self._check_alive(process)
+            if streams := await self._greet():
+                return streams
+            if self._has_left(process):
+                # Another engine held the lock. If it is leaving, a later try will succeed.
+                process = await asyncio.to_thread(spawn.start_engine, self.options)
             await asyncio.sleep(_POLL_S)
         raise EngineUnavailableError(
             "The engine process does not answer.",
@@ -206,14 +207,33 @@ class EngineClient:
             hint=f"Its log: {self.options.log_path}",
         )
 
-    def _check_alive(self, process: subprocess.Popen[bytes]) -> None:
-        # Exit code 0 means another engine holds the lock and will listen in a moment.
-        if process.poll() not in (None, 0):
+    async def _greet(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """Connect and wait for the engine's Welcome; None if nobody is there.
+
+        A dying engine may still accept a connection, so an accepted one proves nothing.
+        """
+        try:
+            reader, writer = await asyncio.open_unix_connection(str(self.options.socket_path))
+        except OSError:
+            return None
+        try:
+            body = await protocol.read_frame(reader)
+            if body is not None and isinstance(protocol.decode_engine(body), protocol.Welcome):
+                return reader, writer
+        except ProtocolError as error:
+            log.warning("no engine at the socket: %s", error)
+        writer.close()
+        return None
+
+    def _has_left(self, process: subprocess.Popen[bytes]) -> bool:
+        code = process.poll()
+        if code not in (None, 0):
             raise EngineUnavailableError(
                 f"The engine process ended at once (code {process.returncode}).",
                 code="engine_start_failed",
                 hint=f"Its log: {self.options.log_path}. Run: midfill doctor",
             )
+        return code == 0
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         error = EngineUnavailableError("The engine process ended.", code="engine_died")
@@ -251,8 +271,6 @@ class EngineClient:
                     # A failed engine leaves once nobody holds on to it; the next request
                     # starts a new one, so a repaired model is picked up.
                     self._writer.close()
-            case protocol.Welcome():
-                log.info("connected to engine pid %d", message.pid)
             case _:
                 log.debug("unexpected %s", type(message).__name__)
 

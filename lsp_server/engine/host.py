@@ -33,6 +33,7 @@ from lsp_server.types import TokenChunk
 
 log = logging.getLogger("midfill.engine")
 
+_FAILED_STAY_S = 5.0
 # A client that does not read its answers is cut off instead of filling the memory.
 _MAX_UNSENT_BYTES = 4 * 1024 * 1024
 
@@ -187,8 +188,8 @@ class Host:
                 )
         for connection in self._connections:
             connection.send(state)
-        if state.state == "failed" and not self._connections:
-            self._leave.set()
+        if not self._connections:
+            self._restart_idle_timer()
 
     async def _serve_client(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -299,7 +300,11 @@ class Host:
 
     def _restart_idle_timer(self) -> None:
         self._stop_idle_timer()
-        self._idle_timer = self._loop.call_later(self._options.idle_exit_s, self._leave.set)
+        idle_s = self._options.idle_exit_s
+        if self._state.state == "failed":
+            # Stay just long enough for the client that started us to learn the reason.
+            idle_s = min(idle_s, _FAILED_STAY_S)
+        self._idle_timer = self._loop.call_later(idle_s, self._leave.set)
 
     def _stop_idle_timer(self) -> None:
         if self._idle_timer is not None:

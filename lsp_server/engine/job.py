@@ -59,6 +59,17 @@ class Job:
                 TokenChunk(request_id=self.request.request_id, text=text, logprobs=logprobs)
             )
 
+    def prefilled(self, clock: Clock, segment_tokens: tuple[int, ...]) -> None:
+        """Tell what the prompt cost, before the first token: a client may leave early."""
+        self.emit(
+            TokenChunk(
+                request_id=self.request.request_id,
+                text="",
+                timings=clock.timings(),
+                segment_tokens=segment_tokens,
+            )
+        )
+
     def finish(
         self, reason: FinishReason, clock: Clock, segment_tokens: tuple[int, ...] = ()
     ) -> None:

@@ -81,6 +81,7 @@ class LlamaBackend:
         try:
             self._prefill(slot, tokens, clock.n_reused, job.request.sampling.max_tokens)
             clock.mark("prefill")
+            job.prefilled(clock, counts)
             reason = self._decode(job, slot, clock)
         except Aborted:
             reason = "cancelled"

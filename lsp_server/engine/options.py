@@ -44,7 +44,9 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         The version is part of it: after an upgrade a new engine starts, and the old one
         leaves once its last client is gone.
         """
-        recipe = msgspec.msgpack.encode([__version__, PROTOCOL_VERSION, self])
+        # Decoded once, so that 300 and 300.0 give one key on both sides of the process border.
+        canonical = msgspec.json.decode(msgspec.json.encode(self), type=EngineOptions)
+        recipe = msgspec.msgpack.encode([__version__, PROTOCOL_VERSION, canonical])
         return hashlib.sha256(recipe).hexdigest()[:16]
 
     @property

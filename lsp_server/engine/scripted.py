@@ -84,9 +84,11 @@ class ScriptedBackend:
         clock.n_reused = len(os.path.commonprefix([prompt, self._last_prompt]))
         self._last_prompt = prompt
         clock.mark("prefill")
+        counts = tuple(len(segment.text) for segment in job.request.segments)
+        job.prefilled(clock, counts)
         reason = self._stream(job, clock, self._reply(prefix))
         clock.mark("decode")
-        job.finish(reason, clock, tuple(len(s.text) for s in job.request.segments))
+        job.finish(reason, clock, counts)
 
     def _reply(self, prefix: str) -> Reply:
         fitting = [reply for reply in self._script.replies if prefix.endswith(reply.after)]

@@ -1,0 +1,82 @@
+"""The ``midfill`` command: one subcommand a module in ``commands``, imported when it is used."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+
+from lsp_server import __version__
+from lsp_server.errors import MidfillError
+
+# Name of each subcommand, and what it is for. Its module has ``add_parser``.
+_COMMANDS = {
+    "serve": "run the language server on stdin and stdout (what editors start)",
+    "complete": "complete a file at LINE:COL and stream the text to the terminal",
+    "model": "list, fetch, verify and remove models",
+    "engine": "show or stop the engine processes",
+    "doctor": "check the installation and fill a known hole end to end",
+    "stats": "show how many suggestions were shown and accepted",
+    "config": "show the settings in force, each with its origin",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: without the program's name; ``sys.argv`` when None.
+
+    Returns:
+        The exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments and not sys.stdin.isatty():
+        arguments = ["serve"]
+    args = _parser(arguments).parse_args(arguments)
+    if args.command is None:
+        _parser([]).print_help()
+        return 2
+    try:
+        return int(args.func(args))
+    except MidfillError as error:
+        _print_error(error, as_json=getattr(args, "json", False))
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("midfill: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe left (``| head``). Keep Python from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+
+
+def _parser(arguments: list[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="midfill",
+        description="Local, private code completion from a model on your own machine.",
+        epilog="First steps: midfill model fetch; midfill doctor; then set up your editor.",
+    )
+    parser.add_argument("--version", action="version", version=f"midfill {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
+    wanted = next((word for word in arguments if word in _COMMANDS), None)
+    for name, summary in _COMMANDS.items():
+        if name == wanted:
+            module = importlib.import_module(f"lsp_server.commands.{name}")
+            module.add_parser(subparsers)
+        else:
+            subparsers.add_parser(name, help=summary, add_help=False)
+    return parser
+
+
+def _print_error(error: MidfillError, *, as_json: bool) -> None:
+    if as_json:
+        record = {"error": error.code, "message": error.message, "hint": error.hint}
+        print(json.dumps(record))
+    print(f"midfill: {error}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

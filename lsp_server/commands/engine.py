@@ -1,0 +1,89 @@
+"""``midfill engine status|stop``: the engine processes of this user."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from typing import Any
+
+import msgspec
+
+from lsp_server.engine import spawn
+from lsp_server.engine.protocol import EngineStatus
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "engine",
+        help="show or stop the engine processes",
+        description="The engine holds the model and is shared by all your editors. It starts on "
+        "demand and leaves when it has had no client for a while.",
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, summary, function in (
+        ("status", "show pid, model, clients, slots, memory and uptime", run_status),
+        ("stop", "make all engines leave now", run_stop),
+    ):
+        action = actions.add_parser(name, help=summary, description=summary.capitalize() + ".")
+        action.add_argument("--json", action="store_true", help="print JSON")
+        action.set_defaults(func=function)
+
+
+def run_status(args: argparse.Namespace) -> int:
+    """Show every engine that answers."""
+    engines = asyncio.run(_statuses())
+    if args.json:
+        print(json.dumps([msgspec.to_builtins(engine) for engine in engines], indent=2))
+    elif not engines:
+        print("No engine is running. It starts with the first completion.")
+    for engine in engines if not args.json else []:
+        _print_status(engine)
+    return 0
+
+
+def run_stop(args: argparse.Namespace) -> int:
+    """Stop every engine that answers."""
+    n_stopped = asyncio.run(spawn.stop_all())
+    if args.json:
+        print(json.dumps({"stopped": n_stopped}))
+    else:
+        print(f"Stopped {n_stopped} engine{'s' if n_stopped != 1 else ''}.")
+    return 0
+
+
+async def _statuses() -> list[EngineStatus]:
+    found = await asyncio.gather(*(spawn.query(socket) for socket in spawn.sockets()))
+    return [status for status in found if status is not None]
+
+
+def _print_status(engine: EngineStatus) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    place = f"GPU ({_layers(engine.n_gpu_layers)})" if engine.n_gpu_layers else "CPU"
+    slots = ", ".join(f"{slot.n_tokens}" for slot in engine.slots) or "none"
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column()
+    for name, value in (
+        ("pid", f"{engine.pid} (midfill {engine.version})"),
+        ("state", f"{engine.state} {engine.message}".strip()),
+        ("model", f"{engine.model} ({engine.model_path})"),
+        ("runs on", f"{place}, {engine.n_threads} threads, {engine.backend}"),
+        ("flash attention", "on" if engine.flash_attention else "off"),
+        ("clients", f"{engine.n_clients}, {engine.n_waiting} requests waiting"),
+        ("served", f"{engine.n_served} requests"),
+        ("slots", f"tokens held: {slots} of {engine.n_ctx}"),
+        ("memory", f"{engine.rss_bytes / 2**20:,.0f} MiB"),
+        ("uptime", f"{engine.uptime_s:,.0f} s; leaves {engine.idle_exit_s:g} s after its last client"),
+    ):
+        table.add_row(name, value)
+    console = Console()
+    console.print(table, highlight=False)
+    console.print()
+
+
+def _layers(n_gpu_layers: int) -> str:
+    return "all layers" if n_gpu_layers < 0 else f"{n_gpu_layers} layers"

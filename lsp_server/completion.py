@@ -1,0 +1,496 @@
+"""The life of a completion, from the request to the suggestion; ``_live`` reads top to bottom."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+
+import msgspec
+
+from context import fim
+from context.gather import gather
+from context.syntax import SyntaxTree
+from context.types import Budget, FileContext, Prompt, SourceFile
+from lsp_server.acceptance.log import EventLog
+from lsp_server.acceptance.tracker import AcceptanceTracker
+from lsp_server.engine.client import EngineClient
+from lsp_server.engine.launch import engine_options
+from lsp_server.engine.protocol import StateChange
+from lsp_server.errors import EngineError, MidfillError, ModelError
+from lsp_server.postprocess.shape import Shaper
+from lsp_server.scheduler import SUPERSEDED, Scheduler
+from lsp_server.settings import Resolved, Settings
+from lsp_server.types import (
+    Completion,
+    CompletionRequest,
+    FinishReason,
+    OnPartial,
+    OnStatus,
+    SamplingParams,
+    Skip,
+    Snapshot,
+    Status,
+    Timings,
+    TokenChunk,
+)
+
+log = logging.getLogger("midfill.completion")
+
+# Prompt budgets and longest suggestion where the settings leave them open: a CPU evaluates some
+# 200 prompt tokens a second, a GPU several thousand.
+_CPU_BUDGET = Budget(n_prefix_tokens=768, n_suffix_tokens=192)
+_GPU_BUDGET = Budget(n_prefix_tokens=3072, n_suffix_tokens=1024)
+_CPU_MAX_TOKENS, _GPU_MAX_TOKENS = 96, 192
+_N_TREES = 32
+_AROUND_CHARS = 2000
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """What went into a completion, for ``midfill complete --explain``.
+
+    Args:
+        context: the snippets, with their origins.
+        prompt: what was sent.
+        segment_tokens: exact token count of each prompt segment.
+        raw: the text as the model gave it.
+        stop: why the stream ended: a filter's name, or the engine's finish reason.
+        logprobs: natural-log probability of each generated token.
+    """
+
+    context: FileContext
+    prompt: Prompt
+    segment_tokens: tuple[int, ...]
+    raw: str
+    stop: str
+    logprobs: tuple[float, ...]
+
+
+class CompletionService:
+    """Answers completion requests of one language server or command line.
+
+    Args:
+        resolved: settings and where they come from.
+        tracker: acceptance log; None logs nothing.
+        event_log: closed with the service.
+        client_name: who we are, for the engine's log.
+    """
+
+    def __init__(
+        self,
+        resolved: Resolved,
+        *,
+        tracker: AcceptanceTracker | None = None,
+        event_log: EventLog | None = None,
+        client_name: str = "midfill",
+    ) -> None:
+        self.resolved = resolved
+        self.on_status: OnStatus = lambda _status: None
+        self._settings: Settings = resolved.settings
+        self._tracker = tracker
+        self._event_log = event_log
+        self._client_name = client_name
+        self._engine: EngineClient | None = None
+        self._scheduler = Scheduler(self._settings.completion.debounce_ms)
+        self._trees: OrderedDict[str, SyntaxTree] = OrderedDict()
+        self._status: Status | None = None
+        self._background: set[asyncio.Task[None]] = set()
+
+    # -- what handlers call --------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Say how things stand: settings that were not taken, no model yet, or ready."""
+        for problem in self.resolved.problems:
+            log.warning("settings: %s", problem)
+        try:
+            self._client()
+        except MidfillError as error:
+            self._report_error(error)
+        else:
+            problems = " ".join(self.resolved.problems)
+            self._set_status(
+                Status(kind="Warning", message=f"Settings: {problems}")
+                if problems
+                else Status(kind="Normal")
+            )
+
+    async def complete(
+        self,
+        request: CompletionRequest,
+        on_partial: OnPartial | None = None,
+        on_explain: Callable[[Explanation], None] | None = None,
+    ) -> Completion | Skip:
+        """A suggestion for a cursor position, or the reason why there is none.
+
+        Args:
+            request: where, in which text.
+            on_partial: called with the growing suggestion.
+            on_explain: called once with what went into it.
+        """
+        if self._tracker:
+            self._tracker.requested(request, model=self._model_id)
+        try:
+            result = await self._scheduler.run(
+                request.snapshot.uri, lambda: self._live(request, on_partial, on_explain)
+            )
+        except asyncio.CancelledError:
+            self._log_failure(request, "cancelled")
+            raise
+        except EngineError as error:
+            self._report_error(error)
+            self._revive()
+            result = Skip(reason=error.code, message=str(error))
+        except MidfillError as error:
+            self._report_error(error)
+            result = Skip(reason=error.code, message=str(error))
+        if isinstance(result, Skip):
+            self._log_failure(request, result.reason)
+        elif self._tracker:
+            self._tracker.answered(result, request)
+        return result
+
+    async def accepted(self, completion_id: str) -> None:
+        """The user took a suggestion; returns once that is stored."""
+        if self._tracker:
+            self._tracker.accepted(completion_id)
+        if self._event_log:
+            await self._event_log.flush()
+
+    def shown(self, completion_id: str) -> None:
+        """The client shows a suggestion."""
+        if self._tracker:
+            self._tracker.shown(completion_id)
+
+    def partially_accepted(self, completion_id: str, n_utf16: int) -> None:
+        """The user took the first ``n_utf16`` UTF-16 units of a suggestion."""
+        if self._tracker:
+            self._tracker.partially_accepted(completion_id, n_utf16)
+
+    def dismissed(self, completion_id: str) -> None:
+        """The user turned a suggestion down."""
+        if self._tracker:
+            self._tracker.dismissed(completion_id)
+
+    def document_opened(self, uri: str) -> None:
+        """Get the engine up while the user reads."""
+        with contextlib.suppress(MidfillError):
+            client = self._client()
+            self._spawn(self._connect(client))
+
+    def document_changed(self, uri: str) -> None:
+        """A document changed; the tree is brought up to date by the next request."""
+
+    def document_closed(self, uri: str) -> None:
+        """Forget a document."""
+        self._trees.pop(uri, None)
+        self._scheduler.cancel(uri)
+
+    def focused(self, uri: str) -> None:
+        """The user looks at a document."""
+
+    async def aclose(self) -> None:
+        """End all requests, leave the engine, store all events."""
+        self._scheduler.cancel_all()
+        for task in self._background:
+            task.cancel()
+        if self._engine is not None:
+            await self._engine.aclose()
+        if self._event_log is not None:
+            await self._event_log.aclose()
+
+    # -- the life of a completion --------------------------------------------------------
+
+    async def _live(
+        self,
+        request: CompletionRequest,
+        on_partial: OnPartial | None,
+        on_explain: Callable[[Explanation], None] | None,
+    ) -> Completion | Skip:
+        if skip := self._gate(request):
+            return skip
+        await self._scheduler.debounce(request.trigger)
+        client = self._client()
+        await client.connect()
+
+        started_s = time.monotonic()
+        context = self._gather(request, self._budget(client))
+        if context.scope.kind == "comment" and not context.scope.line_after.strip() == "":
+            return Skip(reason="inside_comment", message="The cursor is inside a comment.")
+        prompt = fim.build_prompt(context)
+        context_ms = 1000 * (time.monotonic() - started_s)
+
+        draft = _Draft(request, self._shaper(context), context_ms, client.options.model_id)
+        answer_by_s = (request.received_s or started_s) + self._settings.completion.answer_ms / 1000
+        stream = client.generate(prompt.segments, self._sampling(client), stop=prompt.stop)
+        async with contextlib.aclosing(stream):
+            async for chunk in stream:
+                if draft.take(chunk) and on_partial:
+                    partial = draft.completion(complete=False)
+                    if self._tracker:
+                        self._tracker.answered(partial, request)
+                    on_partial(partial)
+                if draft.stop:
+                    break
+                if not on_partial and draft.text and time.monotonic() > answer_by_s:
+                    draft.stop = "answer_ms"
+                    break
+        draft.close()
+        if on_explain:
+            on_explain(draft.explain(context, prompt))
+        if not draft.text:
+            return Skip(reason=draft.empty_reason, message="The model has nothing to add here.")
+        return draft.completion(complete=True)
+
+    def _gate(self, request: CompletionRequest) -> Skip | None:
+        settings = self._settings.completion
+        snapshot = request.snapshot
+        if not settings.enabled:
+            return Skip(reason="disabled", message="Completion is switched off.")
+        if snapshot.language in settings.disabled_languages:
+            return Skip(
+                reason="language_disabled", message=f"Switched off for {snapshot.language}."
+            )
+        n_chars = sum(map(len, snapshot.lines))
+        if n_chars > settings.max_document_bytes:
+            return Skip(
+                reason="document_too_large",
+                message=f"The document has {n_chars} characters; suggestions are made up to "
+                f"{settings.max_document_bytes} (completion.max_document_bytes).",
+            )
+        return None
+
+    def _gather(self, request: CompletionRequest, budget: Budget) -> FileContext:
+        file, cursor = source_file(request.snapshot, request.line, request.column)
+        tree = self._tree(request.snapshot.uri, file)
+        return gather(file, tree, cursor, budget)
+
+    def _tree(self, uri: str, file: SourceFile) -> SyntaxTree | None:
+        old = self._trees.pop(uri, None)
+        tree = SyntaxTree.update(old, file) if old is not None else SyntaxTree.parse(file)
+        if tree is not None:
+            self._trees[uri] = tree
+            while len(self._trees) > _N_TREES:
+                self._trees.popitem(last=False)
+        return tree
+
+    def _budget(self, client: EngineClient) -> Budget:
+        chosen = _GPU_BUDGET if _on_gpu(client) else _CPU_BUDGET
+        settings = self._settings.completion
+        return Budget(
+            n_prefix_tokens=settings.n_prefix_tokens or chosen.n_prefix_tokens,
+            n_suffix_tokens=settings.n_suffix_tokens or chosen.n_suffix_tokens,
+        )
+
+    def _sampling(self, client: EngineClient) -> SamplingParams:
+        settings = self._settings.completion
+        chosen = _GPU_MAX_TOKENS if _on_gpu(client) else _CPU_MAX_TOKENS
+        return SamplingParams(
+            max_tokens=settings.max_tokens or chosen, temperature=settings.temperature
+        )
+
+    def _shaper(self, context: FileContext) -> Shaper:
+        scope = context.scope
+        choice = self._settings.completion.multi_line
+        multi_line = scope.multi_line if choice == "auto" else choice == "always"
+        prefix, suffix = context.prefix_text, context.suffix_text
+        return Shaper(
+            scope,
+            before=prefix.encode("utf-8", "replace"),
+            around=prefix[-_AROUND_CHARS:] + suffix[:_AROUND_CHARS],
+            max_lines=self._settings.completion.max_lines,
+            multi_line=multi_line,
+        )
+
+    # -- the engine ----------------------------------------------------------------------
+
+    @property
+    def _model_id(self) -> str:
+        return self._engine.options.model_id if self._engine else ""
+
+    def _client(self) -> EngineClient:
+        """The engine's client; while there is no model, each request looks again."""
+        if self._engine is None:
+            options = engine_options(self._settings)
+            self._engine = EngineClient(
+                options, name=self._client_name, on_state=self._on_engine_state
+            )
+        return self._engine
+
+    async def _connect(self, client: EngineClient) -> None:
+        try:
+            await client.connect()
+        except MidfillError as error:
+            self._report_error(error)
+
+    def _revive(self) -> None:
+        """Start the engine again at once, so that the next request finds it ready."""
+        if self._engine is not None and self._engine.breaker.wait_s() == 0:
+            self._spawn(self._connect(self._engine))
+
+    def _on_engine_state(self, state: StateChange) -> None:
+        if state.state == "loading":
+            percent = f" {100 * state.progress:.0f} %" if state.progress else ""
+            self._set_status(
+                Status(kind="Normal", message=f"Loading {state.model}{percent}", busy=True)
+            )
+        elif state.state == "ready":
+            place = "GPU" if state.on_gpu else "CPU"
+            self._set_status(Status(kind="Normal", message=f"{state.model} on {place}"))
+        else:
+            self._set_status(
+                Status(kind="Error", message=f"{state.message} {state.hint}".strip())
+            )
+
+    def _report_error(self, error: MidfillError) -> None:
+        kind = "Warning" if isinstance(error, ModelError) else "Error"
+        self._set_status(Status(kind=kind, message=str(error)))  # type: ignore[arg-type]
+
+    def _set_status(self, status: Status) -> None:
+        if status != self._status:
+            self._status = status
+            self.on_status(status)
+
+    def _log_failure(self, request: CompletionRequest, reason: str) -> None:
+        log.debug("no suggestion for %s: %s", request.id, reason)
+        if self._tracker:
+            self._tracker.failed(request, reason, model=self._model_id)
+
+    def _spawn(self, work: object) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)  # type: ignore[arg-type]
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+class _Draft:
+    """A suggestion while it streams."""
+
+    def __init__(
+        self, request: CompletionRequest, shaper: Shaper, context_ms: float, model: str
+    ) -> None:
+        self.text = ""
+        self.stop = ""
+        self._request = request
+        self._shaper = shaper
+        self._context_ms = context_ms
+        self._model = model
+        self._raw = ""
+        self._logprobs: list[float] = []
+        self._finish: FinishReason = "cut"
+        self._timings = Timings()
+        self._segment_tokens: tuple[int, ...] = ()
+        self._ttft_ms = 0.0
+        self._started_s = request.received_s or time.monotonic()
+
+    def take(self, chunk: TokenChunk) -> bool:
+        """Add a chunk; True if there is more to show than before."""
+        self._timings = chunk.timings or self._timings
+        self._segment_tokens = chunk.segment_tokens or self._segment_tokens
+        self._finish = chunk.finish_reason or self._finish
+        if not chunk.text and not chunk.logprobs:
+            return False
+        if not self._ttft_ms:
+            self._ttft_ms = 1000 * (time.monotonic() - self._started_s)
+        self._logprobs.extend(chunk.logprobs)
+        self._raw += chunk.text
+        return self._look(final=False)
+
+    def close(self) -> None:
+        """No more text comes."""
+        self._look(final=True)
+
+    def _look(self, *, final: bool) -> bool:
+        view = self._shaper.view(self._raw, final=final)
+        grown = view.text != self.text and bool(view.text)
+        self.text = view.text
+        self.stop = self.stop or view.stop
+        return grown
+
+    @property
+    def empty_reason(self) -> str:
+        """Why nothing is left to show."""
+        return "model_stopped" if not self._raw.strip() else f"filtered_{self.stop or 'blank'}"
+
+    def completion(self, *, complete: bool) -> Completion:
+        """The suggestion as it stands."""
+        eol = self._request.snapshot.eol
+        n_logprobs = len(self._logprobs)
+        return Completion(
+            id=self._request.id,
+            text=self.text if eol == "\n" else self.text.replace("\n", eol),
+            line=self._request.line,
+            column=self._request.column,
+            score=sum(self._logprobs) / n_logprobs if n_logprobs else 0.0,
+            finish_reason="cut" if self.stop else self._finish,
+            timings=msgspec.structs.replace(
+                self._timings,
+                context_ms=self._context_ms,
+                ttft_ms=self._ttft_ms,
+                total_ms=1000 * (time.monotonic() - self._started_s),
+                n_generated=n_logprobs,
+            ),
+            model=self._model,
+            complete=complete,
+        )
+
+    def explain(self, context: FileContext, prompt: Prompt) -> Explanation:
+        """What went into it."""
+        return Explanation(
+            context=context,
+            prompt=prompt,
+            segment_tokens=self._segment_tokens,
+            raw=self._raw,
+            stop=self.stop or self._finish,
+            logprobs=tuple(self._logprobs),
+        )
+
+
+def source_file(snapshot: Snapshot, line: int, column: int) -> tuple[SourceFile, int]:
+    """The document as context wants it, and the cursor as a byte offset.
+
+    Line ends become ``\\n``: that is what models know best. Lone surrogates become ``?``.
+
+    Args:
+        snapshot: the document.
+        line: zero-based line.
+        column: zero-based column in code points.
+    """
+    before = "".join(snapshot.lines[:line])
+    if line < len(snapshot.lines):
+        before += snapshot.lines[line][:column]
+    text = snapshot.text
+    if "\r" in text:
+        before, text = _unix(before), _unix(text)
+    data = text.encode("utf-8", "replace")
+    file = SourceFile(path=snapshot.uri, language=snapshot.language, data=data)
+    return file, len(before.encode("utf-8", "replace"))
+
+
+def _unix(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _on_gpu(client: EngineClient) -> bool:
+    return bool(client.state and client.state.on_gpu)
+
+
+def new_request_id() -> str:
+    """A unique completion id."""
+    return uuid.uuid4().hex
+
+
+def build_service(resolved: Resolved, *, client_name: str = "midfill") -> CompletionService:
+    """A service with an acceptance log, as the language server uses it."""
+    if not resolved.settings.acceptance_log.enabled:
+        return CompletionService(resolved, client_name=client_name)
+    event_log = EventLog()
+    tracker = AcceptanceTracker(event_log, session=uuid.uuid4().hex)
+    return CompletionService(
+        resolved, tracker=tracker, event_log=event_log, client_name=client_name
+    )
+
+
+__all__ = ["SUPERSEDED", "CompletionService", "Explanation", "build_service", "source_file"]
