@@ -1,0 +1,153 @@
+"""What happens to a suggestion, as events: sizes, hashes and timings, never source text."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from lsp_server.types import Trigger
+
+Evidence = Literal["client", "answered", "accepted"]
+
+
+class _Event(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="kind",
+    tag=lambda name: "partially_accepted" if name == "PartiallyAccepted" else name.lower(),
+):
+    """What every event carries.
+
+    Args:
+        completion_id: the suggestion it is about.
+        ts: when it happened, in seconds since 1970 (UTC).
+        session: the server process' session id.
+        client: the editor's name ("" if it gave none).
+        language: LSP language id.
+        model: id of the model ("" while it is not known).
+    """
+
+    completion_id: str
+    ts: float
+    session: str
+    client: str = ""
+    language: str = ""
+    model: str = ""
+
+
+class Requested(_Event, frozen=True, kw_only=True):
+    """A client asked for a suggestion.
+
+    Args:
+        trigger: while typing, or on an explicit command.
+        prefix_hash: salted hash of the end of the text before the cursor.
+        n_prefix_chars: characters before the cursor.
+        n_suffix_chars: characters after the cursor.
+        uri_hash: salted hash of the document's URI.
+    """
+
+    trigger: Trigger
+    prefix_hash: str
+    n_prefix_chars: int
+    n_suffix_chars: int
+    uri_hash: str
+
+
+class Shown(_Event, frozen=True, kw_only=True):
+    """A suggestion stood before the user's eyes.
+
+    Args:
+        n_chars: its length.
+        n_lines: number of lines it touches; 1 for text without a line break.
+        latency_ms: from the arrival of the request to the first displayable text.
+        ttft_ms: time to first token; 0 when no token was waited for (a cached suggestion).
+        score: mean log-probability of its tokens (0 is certain).
+        evidence: how we know. ``client``: the client said so. ``answered``: assumed, because the
+            client does not report what it shows. ``accepted``: it must have been, since it was
+            accepted.
+    """
+
+    n_chars: int
+    n_lines: int
+    latency_ms: float
+    ttft_ms: float
+    score: float
+    evidence: Evidence
+
+
+class Accepted(_Event, frozen=True, kw_only=True):
+    """The user took the whole suggestion of ``n_chars`` characters."""
+
+    n_chars: int
+
+
+class PartiallyAccepted(_Event, frozen=True, kw_only=True):
+    """The user took the first ``n_chars`` characters, counted from the suggestion's start."""
+
+    n_chars: int
+
+
+class Dismissed(_Event, frozen=True, kw_only=True):
+    """The user turned the suggestion down; ``reason`` is what the client reported."""
+
+    reason: str
+
+
+class Retained(_Event, frozen=True, kw_only=True):
+    """How much of an accepted suggestion still stands some time after the accept.
+
+    Args:
+        n_chars: the suggestion's length when it was accepted.
+        after_s: seconds since the accept.
+        edited: normalised edit distance between then and now (0 is untouched, 1 is all gone).
+    """
+
+    n_chars: int
+    after_s: float
+    edited: float
+
+
+class Failed(_Event, frozen=True, kw_only=True):
+    """A request ended without a suggestion; ``reason`` is a stable code."""
+
+    reason: str
+
+
+Event = Requested | Shown | Accepted | PartiallyAccepted | Dismissed | Retained | Failed
+
+COMMON_FIELDS = ("kind", *_Event.__struct_fields__)
+KINDS = frozenset(
+    str(kind.__struct_config__.tag)
+    for kind in (Requested, Shown, Accepted, PartiallyAccepted, Dismissed, Retained, Failed)
+)
+
+
+def to_row(event: Event) -> tuple[Any, ...]:
+    """The values of COMMON_FIELDS, then the event's own fields as one JSON text."""
+    fields: dict[str, Any] = {
+        name: _storable(value) for name, value in msgspec.to_builtins(event).items()
+    }
+    common = tuple(fields.pop(name) for name in COMMON_FIELDS)
+    return (*common, msgspec.json.encode(fields).decode())
+
+
+def _storable(value: Any) -> Any:
+    # Clients can send lone surrogates inside JSON strings; no database takes them.
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+def from_row(row: tuple[Any, ...]) -> Event | None:
+    """The event of a row made by ``to_row``; None for a kind this version does not know.
+
+    Raises:
+        msgspec.ValidationError, msgspec.DecodeError: a known kind with other content.
+    """
+    *common, data = row
+    if common[0] not in KINDS:
+        return None
+    own: dict[str, Any] = msgspec.json.decode(data)
+    fields = {**dict(zip(COMMON_FIELDS, common, strict=True)), **own}
+    event: Event = msgspec.convert(fields, type=Event)
+    return event

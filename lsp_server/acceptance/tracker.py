@@ -1,0 +1,333 @@
+"""Follows each suggestion of one session from the request to its end, and logs what happens."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from lsp_server.acceptance.events import (
+    Accepted,
+    Dismissed,
+    Evidence,
+    Failed,
+    PartiallyAccepted,
+    Requested,
+    Shown,
+)
+from lsp_server.acceptance.log import EventSink
+from lsp_server.acceptance.salt import TextHasher, user_hasher
+from lsp_server.types import Completion, CompletionRequest, Skip, Snapshot
+
+# How much of the text before the cursor the prefix hash covers: enough to tell positions apart,
+# little enough to hash on every keystroke.
+_N_HASHED_PREFIX_CHARS = 4096
+
+_Value = TypeVar("_Value")
+
+
+@dataclasses.dataclass(slots=True)
+class _Suggestion:
+    """What is known of one completion id."""
+
+    client: str
+    language: str
+    model: str
+    received_s: float
+    text: str = ""
+    latency_ms: float = 0.0
+    ttft_ms: float = 0.0
+    score: float = 0.0
+    answered: bool = False
+    announced: bool = False
+    shown: bool = False
+    accepted: bool = False
+    dismissed: bool = False
+    n_accepted_chars: int = 0
+
+
+class AcceptanceTracker:
+    """Turns what the server and its client do with suggestions into events.
+
+    A client that never says what it shows: a non-empty answer that was not superseded counts as
+    shown, as an assumption (evidence ``answered``). From a client's first ``didShowCompletion`` on,
+    only what it announces counts. A missing accept means that the outcome is unknown; a
+    suggestion is dismissed only where the client says so.
+
+    Every method returns None when the event counted, else a ``Skip`` with the reason.
+
+    Args:
+        log: where the events go.
+        session: id of this server process' session.
+        clock: seconds since 1970.
+        monotonic: the clock of ``CompletionRequest.received_s``.
+        hasher: hashes URIs and prefixes; by default with the user's salt.
+        max_tracked: suggestions and documents remembered; the oldest are forgotten first.
+    """
+
+    def __init__(
+        self,
+        log: EventSink,
+        session: str,
+        clock: Callable[[], float] = time.time,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        hasher: TextHasher | None = None,
+        max_tracked: int = 1000,
+    ) -> None:
+        self.client_announces = False
+        self._log = log
+        self._session = session
+        self._clock = clock
+        self._monotonic = monotonic
+        self._hash = hasher or user_hasher()
+        self._max_tracked = max_tracked
+        self._suggestions: dict[str, _Suggestion] = {}
+        self._newest: dict[str, str] = {}
+
+    def requested(self, request: CompletionRequest, *, model: str = "") -> None:
+        """A request arrived; older unanswered ones of the same document are now superseded."""
+        snapshot = request.snapshot
+        n_prefix_chars, n_suffix_chars, prefix_end = _around(snapshot, request)
+        self._remember(request, model)
+        _put(self._newest, snapshot.uri, request.id, self._max_tracked)
+        self._log.append(
+            Requested(
+                completion_id=request.id,
+                ts=self._clock(),
+                session=self._session,
+                client=request.client,
+                language=snapshot.language,
+                model=model,
+                trigger=request.trigger,
+                prefix_hash=self._hash(prefix_end),
+                n_prefix_chars=n_prefix_chars,
+                n_suffix_chars=n_suffix_chars,
+                uri_hash=self._hash(snapshot.uri),
+            )
+        )
+
+    def answered(self, completion: Completion, request: CompletionRequest) -> Skip | None:
+        """A text was handed to the client; call it for growing partial results as well.
+
+        Args:
+            completion: ``complete`` is false for a partial result, which sets the latency but is
+                no reason yet to assume that it was shown.
+            request: what it answers.
+        """
+        suggestion = self._suggestions.get(completion.id) or self._remember(
+            request, completion.model, completion.id
+        )
+        if not completion.text:
+            return Skip(reason="empty", message="There is no text to show.")
+        if not suggestion.text:
+            suggestion.latency_ms = _elapsed_ms(suggestion, completion, self._monotonic())
+        suggestion.text = completion.text
+        suggestion.ttft_ms = completion.timings.ttft_ms
+        suggestion.score = completion.score
+        suggestion.model = completion.model or suggestion.model
+        suggestion.answered = suggestion.answered or completion.complete
+        if suggestion.announced:
+            return self._show(completion.id, suggestion, "client")
+        if self.client_announces or not completion.complete:
+            return None
+        if self._newest.get(request.snapshot.uri, request.id) != request.id:
+            return Skip(reason="superseded", message="A newer request was made meanwhile.")
+        return self._show(completion.id, suggestion, "answered")
+
+    def shown(self, completion_id: str) -> Skip | None:
+        """The client says that it shows the suggestion."""
+        self.client_announces = True
+        suggestion = self._suggestions.get(completion_id)
+        if suggestion is None:
+            return _unknown(completion_id)
+        suggestion.announced = True
+        if not suggestion.text:
+            return None  # its size comes with the answer, which logs it then
+        return self._show(completion_id, suggestion, "client")
+
+    def accepted(self, completion_id: str) -> Skip | None:
+        """The user took the whole suggestion."""
+        suggestion = self._suggestions.get(completion_id)
+        if suggestion is None or not suggestion.text:
+            return _unknown(completion_id)
+        if suggestion.accepted:
+            return Skip(reason="already_accepted", message="It was accepted before.")
+        self._show(completion_id, suggestion, "accepted")
+        suggestion.accepted = True
+        suggestion.n_accepted_chars = len(suggestion.text)
+        self._log.append(
+            Accepted(
+                completion_id=completion_id,
+                ts=self._clock(),
+                session=self._session,
+                client=suggestion.client,
+                language=suggestion.language,
+                model=suggestion.model,
+                n_chars=len(suggestion.text),
+            )
+        )
+        return None
+
+    def partially_accepted(self, completion_id: str, n_utf16: int) -> Skip | None:
+        """The user took the beginning of the suggestion; all of it counts as accepted.
+
+        Args:
+            completion_id: the suggestion.
+            n_utf16: UTF-16 code units taken so far, from its start, as LSP clients count.
+        """
+        suggestion = self._suggestions.get(completion_id)
+        if suggestion is None or not suggestion.text:
+            return _unknown(completion_id)
+        if suggestion.accepted:
+            return Skip(reason="already_accepted", message="It was accepted before.")
+        n_chars = _chars_of_utf16(suggestion.text, n_utf16)
+        if n_chars <= suggestion.n_accepted_chars:
+            return Skip(reason="nothing_new", message="No more of it was taken than before.")
+        if n_chars == len(suggestion.text):
+            return self.accepted(completion_id)
+        self._show(completion_id, suggestion, "accepted")
+        suggestion.n_accepted_chars = n_chars
+        self._log.append(
+            PartiallyAccepted(
+                completion_id=completion_id,
+                ts=self._clock(),
+                session=self._session,
+                client=suggestion.client,
+                language=suggestion.language,
+                model=suggestion.model,
+                n_chars=n_chars,
+            )
+        )
+        return None
+
+    def dismissed(self, completion_id: str, reason: str = "rejected") -> Skip | None:
+        """The client says that the user turned the suggestion down."""
+        suggestion = self._suggestions.get(completion_id)
+        if suggestion is None or not suggestion.text:
+            return _unknown(completion_id)
+        if suggestion.accepted:
+            return Skip(reason="already_accepted", message="It was accepted before.")
+        if suggestion.dismissed:
+            return Skip(reason="already_dismissed", message="It was dismissed before.")
+        if not suggestion.shown:
+            return Skip(reason="not_shown", message="It was not shown.")
+        suggestion.dismissed = True
+        self._log.append(
+            Dismissed(
+                completion_id=completion_id,
+                ts=self._clock(),
+                session=self._session,
+                client=suggestion.client,
+                language=suggestion.language,
+                model=suggestion.model,
+                reason=reason,
+            )
+        )
+        return None
+
+    def failed(self, request: CompletionRequest, reason: str, *, model: str = "") -> None:
+        """The request ended without a suggestion.
+
+        Args:
+            request: the request.
+            reason: a stable code, such as that of a ``Skip`` or a ``MidfillError``.
+            model: the model's id, if it was chosen already.
+        """
+        known = self._suggestions.get(request.id)
+        self._log.append(
+            Failed(
+                completion_id=request.id,
+                ts=self._clock(),
+                session=self._session,
+                client=request.client,
+                language=request.snapshot.language,
+                model=model or (known.model if known else ""),
+                reason=reason,
+            )
+        )
+
+    def _remember(
+        self, request: CompletionRequest, model: str, completion_id: str = ""
+    ) -> _Suggestion:
+        suggestion = _Suggestion(
+            client=request.client,
+            language=request.snapshot.language,
+            model=model,
+            received_s=request.received_s,
+        )
+        _put(self._suggestions, completion_id or request.id, suggestion, self._max_tracked)
+        return suggestion
+
+    def _show(self, completion_id: str, suggestion: _Suggestion, evidence: Evidence) -> Skip | None:
+        if suggestion.shown:
+            return Skip(reason="already_shown", message="It was logged as shown before.")
+        suggestion.shown = True
+        self._log.append(
+            Shown(
+                completion_id=completion_id,
+                ts=self._clock(),
+                session=self._session,
+                client=suggestion.client,
+                language=suggestion.language,
+                model=suggestion.model,
+                n_chars=len(suggestion.text),
+                n_lines=_n_lines(suggestion.text),
+                latency_ms=suggestion.latency_ms,
+                ttft_ms=suggestion.ttft_ms,
+                score=suggestion.score,
+                evidence=evidence,
+            )
+        )
+        return None
+
+
+def _put(table: dict[str, _Value], key: str, value: _Value, limit: int) -> None:
+    """Set the entry as the newest and forget the oldest beyond the limit."""
+    table.pop(key, None)
+    table[key] = value
+    while len(table) > limit:
+        del table[next(iter(table))]
+
+
+def _unknown(completion_id: str) -> Skip:
+    return Skip(
+        reason="unknown_completion", message=f"No suggestion has the id {completion_id[:64]!r}."
+    )
+
+
+def _elapsed_ms(suggestion: _Suggestion, completion: Completion, now_s: float) -> float:
+    if suggestion.received_s > 0:
+        return max(0.0, (now_s - suggestion.received_s) * 1000)
+    return completion.timings.total_ms
+
+
+def _n_lines(text: str) -> int:
+    return text.replace("\r\n", "\n").replace("\r", "\n").count("\n") + 1
+
+
+def _chars_of_utf16(text: str, n_utf16: int) -> int:
+    """How many characters of ``text`` begin within its first ``n_utf16`` UTF-16 code units."""
+    n_units = 0
+    for n_chars, character in enumerate(text):
+        if n_units >= n_utf16:
+            return n_chars
+        n_units += 2 if ord(character) > 0xFFFF else 1
+    return len(text)
+
+
+def _around(snapshot: Snapshot, request: CompletionRequest) -> tuple[int, int, str]:
+    """Characters before and after the cursor, and the end of the text before it."""
+    line = snapshot.lines[request.line] if request.line < len(snapshot.lines) else ""
+    n_prefix_chars = sum(map(len, snapshot.lines[: request.line])) + len(line[: request.column])
+    n_chars = sum(map(len, snapshot.lines))
+    pieces = [line[: request.column]]
+    n_collected = len(pieces[0])
+    above = min(request.line, len(snapshot.lines))
+    while above > 0 and n_collected < _N_HASHED_PREFIX_CHARS:
+        above -= 1
+        pieces.append(snapshot.lines[above])
+        n_collected += len(pieces[-1])
+    prefix_end = "".join(reversed(pieces))[-_N_HASHED_PREFIX_CHARS:]
+    return n_prefix_chars, n_chars - n_prefix_chars, prefix_end

@@ -1,0 +1,224 @@
+"""`midfill stats`: what became of the suggestions, from the acceptance log on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import re
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from lsp_server.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from lsp_server.acceptance.report import GroupBy, Report, Tally
+
+_SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_GROUPINGS = ("language", "model", "client")
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the subcommand."""
+    parser = subparsers.add_parser(
+        "stats",
+        help="how many suggestions were shown, accepted, dismissed, and how fast",
+        description="Counts the acceptance log. The log lies on this machine only and holds "
+        "sizes, hashes and timings, never source text.",
+    )
+    parser.add_argument(
+        "--since",
+        metavar="TIME",
+        help="leave out what is older: 30m, 12h, 7d, 2w, or a date such as 2026-01-31",
+    )
+    parser.add_argument(
+        "--by",
+        default="language,model",
+        metavar="LIST",
+        help="group by any of language, model, client (default: language,model)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--clear", action="store_true", help="delete the whole log")
+    parser.add_argument("--yes", action="store_true", help="with --clear: do not ask")
+    parser.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the figures, or clear the log.
+
+    Args:
+        args: what ``add_parser`` declared.
+
+    Returns:
+        The process' exit code.
+
+    Raises:
+        UsageError: an option's value makes no sense, or a needed confirmation is missing.
+        StoreError: the log cannot be read or changed.
+    """
+    if args.clear:
+        return _clear(assume_yes=args.yes, as_json=args.json)
+    from lsp_server.acceptance.report import summarise
+    from lsp_server.acceptance.store import read_events
+
+    since_ts = None if args.since is None else since(args.since, time.time())
+    by = _groupings(args.by)
+    report = summarise(read_events(since_ts=since_ts), by)
+    if args.json:
+        _print_json({**report.as_json(), "since": _iso(since_ts)})
+    elif report.total.requested or report.total.shown:
+        _print_table(report, since_ts)
+    else:
+        _print_nothing_yet(since_ts)
+    return 0
+
+
+def since(text: str, now_ts: float) -> float:
+    """The moment a ``--since`` value means.
+
+    Args:
+        text: an age (``30m``, ``12h``, ``7d``, ``2w``) or an ISO 8601 date or time, local unless
+            it names its zone.
+        now_ts: the present, in seconds since 1970.
+
+    Returns:
+        Seconds since 1970.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    age = re.fullmatch(r"(\d{1,6})([mhdw])", text.strip())
+    if age:
+        return now_ts - int(age[1]) * _SECONDS[age[2]]
+    try:
+        return datetime.datetime.fromisoformat(text.strip()).timestamp()
+    except (ValueError, OverflowError, OSError) as error:
+        raise UsageError(
+            f"--since {text!r} is no time.",
+            code="bad_since",
+            hint="Write an age such as 30m, 12h, 7d or 2w, or a date such as 2026-01-31.",
+        ) from error
+
+
+def _groupings(text: str) -> tuple[GroupBy, ...]:
+    names: list[GroupBy] = []
+    for name in filter(None, (part.strip() for part in text.split(","))):
+        if name not in _GROUPINGS:
+            raise UsageError(
+                f"--by {name!r} is unknown.",
+                code="bad_grouping",
+                hint=f"Choose from {', '.join(_GROUPINGS)}.",
+            )
+        if name not in names:
+            names.append(name)  # type: ignore[arg-type]  # checked against _GROUPINGS
+    return tuple(names)
+
+
+def _clear(*, assume_yes: bool, as_json: bool) -> int:
+    from lsp_server.acceptance.store import clear_events
+
+    if not assume_yes:
+        if not sys.stdin.isatty():
+            raise UsageError(
+                "Deleting the acceptance log needs a confirmation.",
+                code="confirmation_needed",
+                hint="Run: midfill stats --clear --yes",
+            )
+        answer = input("Delete all recorded events for good? [y/N] ")
+        if answer.strip().lower() not in ("y", "yes"):
+            print("Nothing was deleted.")
+            return 1
+    n_deleted = clear_events()
+    if as_json:
+        _print_json({"deleted": n_deleted})
+    else:
+        print(f"Deleted {n_deleted} events.")
+    return 0
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    import json
+
+    print(json.dumps(value, indent=2))
+
+
+def _print_nothing_yet(since_ts: float | None) -> None:
+    if since_ts is not None:
+        print(f"No suggestions since {_local(since_ts)}. Leave out --since to see older ones.")
+        return
+    print(
+        "No suggestions are recorded yet.\n"
+        "Fetch a model with `midfill model fetch`, connect your editor (see editors/neovim), "
+        "and write some code."
+    )
+
+
+def _print_table(report: Report, since_ts: float | None) -> None:
+    from rich.console import Console
+
+    total = report.total
+    console = Console(highlight=False)
+    console.print(f"Suggestions {f'since {_local(since_ts)}' if since_ts else 'so far'}")
+    console.print(_table(report))
+    notes = []
+    if total.n_accepted_chars:
+        notes.append(f"{total.n_accepted_chars:,} characters accepted.")
+    if total.shown_assumed:
+        notes.append(
+            f"{total.shown_assumed:,} of {total.shown:,} shown are assumed: their editor does "
+            "not report what it shows. Not accepted then means unknown, not rejected."
+        )
+    if total.failed:
+        reasons = ", ".join(f"{reason} {n:,}" for reason, n in total.failed.items())
+        notes.append(f"Ended without a suggestion: {reasons}.")
+    for note in notes:
+        console.print(note, markup=False)
+
+
+def _table(report: Report) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_footer=len(report.groups) > 1)
+    for position, name in enumerate(report.by):
+        table.add_column(name, footer="all" if position == 0 else "", overflow="fold")
+    headings = (
+        "requested",
+        "shown\n(assumed)",
+        "accepted\n(in part)",
+        "dismissed",
+        "rate\n(95 % CI)",
+        "latency ms\np50 / p95",
+    )
+    for heading, footer in zip(headings, _cells(report.total), strict=True):
+        table.add_column(heading, footer=footer, justify="right")
+    for key, tally in report.groups:
+        # Text: what a client calls itself must not be read as rich's markup.
+        table.add_row(*(Text(value or "–") for value in key), *_cells(tally))
+    return table
+
+
+def _cells(tally: Tally) -> tuple[str, ...]:
+    figures = tally.as_json()
+    rate, ci95 = figures["acceptance_rate"], figures["acceptance_rate_ci95"]
+    p50, p95 = figures["latency_ms"]["p50"], figures["latency_ms"]["p95"]
+    return (
+        f"{tally.requested:,}",
+        f"{tally.shown:,} ({tally.shown_assumed:,})",
+        f"{tally.accepted:,} ({tally.partially_accepted:,})",
+        f"{tally.dismissed:,}",
+        "–" if rate is None else f"{rate:.0%}\n({ci95[0]:.0%}–{ci95[1]:.0%})",
+        "–" if p50 is None else f"{p50:,.0f} / {p95:,.0f}",
+    )
+
+
+def _iso(ts: float | None) -> str | None:
+    if ts is None:
+        return None
+    return datetime.datetime.fromtimestamp(ts, datetime.UTC).isoformat(timespec="seconds")
+
+
+def _local(ts: float) -> str:
+    return datetime.datetime.fromtimestamp(ts).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,295 @@
+"""What counts as shown, accepted, partially accepted and dismissed."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from lsp_server.acceptance.events import Accepted, Dismissed, PartiallyAccepted, Requested, Shown
+from lsp_server.acceptance.salt import TextHasher
+from lsp_server.acceptance.tracker import AcceptanceTracker
+from lsp_server.types import Skip
+from tests.acceptance.makers import ListLog, completion, request
+
+
+class Bench:
+    """A tracker with clocks that stand still, and the log it writes to."""
+
+    def __init__(self, max_tracked: int = 1000) -> None:
+        self.log = ListLog()
+        self.now_s = 100.0
+        self.tracker = AcceptanceTracker(
+            self.log,
+            "session",
+            clock=lambda: 5000.0,
+            monotonic=lambda: self.now_s,
+            hasher=TextHasher(b"salt"),
+            max_tracked=max_tracked,
+        )
+
+    def suggest(self, completion_id: str = "c1", text: str = "return a + b") -> Skip | None:
+        """A request and its answer."""
+        asked = request(completion_id)
+        self.tracker.requested(asked)
+        return self.tracker.answered(completion(completion_id, text), asked)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """A fresh tracker."""
+    return Bench()
+
+
+def reason(skip: Skip | None) -> str:
+    """The reason of a skip."""
+    assert skip is not None
+    return skip.reason
+
+
+def test_request_is_described_by_sizes_and_hashes(bench: Bench) -> None:
+    """A request logs how much text is around the cursor, and no text."""
+    text = "SECRET = 1\r\nprint(SECRET)\n"
+    bench.tracker.requested(request(text=text, line=1, column=6), model="0.5b")
+    [event] = bench.log.events
+    assert isinstance(event, Requested)
+    assert (event.n_prefix_chars, event.n_suffix_chars) == (18, 8)
+    assert (event.session, event.ts, event.client, event.language, event.model) == (
+        "session",
+        5000.0,
+        "Neovim",
+        "python",
+        "0.5b",
+    )
+    written = msgspec.json.encode(event).decode()
+    assert "SECRET" not in written
+    assert "work.py" not in written
+
+
+def test_prefix_hash_depends_on_the_prefix_alone(bench: Bench) -> None:
+    """Equal text before the cursor has equal hashes, whatever follows; other text has others."""
+    texts = ["a = 1\nb", "a = 1\nbcd\n", "a = 2\nb"]
+    for text in texts:
+        bench.tracker.requested(request(text=text, line=1, column=1))
+    hashes = [event.prefix_hash for event in bench.log.events if isinstance(event, Requested)]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_cursor_on_the_last_empty_line(bench: Bench) -> None:
+    """A cursor after the last line end has the whole text before it."""
+    bench.tracker.requested(request(text="a = 1\n", line=1, column=0))
+    event = bench.log.events[0]
+    assert isinstance(event, Requested)
+    assert (event.n_prefix_chars, event.n_suffix_chars) == (6, 0)
+
+
+def test_answer_to_a_silent_client_counts_as_shown(bench: Bench) -> None:
+    """Without show notifications a non-empty answer is assumed to be shown."""
+    asked = request()
+    bench.tracker.requested(asked)
+    bench.now_s = 100.125
+    assert bench.tracker.answered(completion(text="a\n  b\n"), asked) is None
+    shown = bench.log.events[-1]
+    assert isinstance(shown, Shown)
+    assert (shown.evidence, shown.n_chars, shown.n_lines) == ("answered", 6, 3)
+    assert (shown.latency_ms, shown.ttft_ms, shown.score) == (125.0, 40.0, -0.25)
+    assert (shown.model, shown.language, shown.client) == ("0.5b", "python", "Neovim")
+
+
+def test_empty_answer_is_not_shown(bench: Bench) -> None:
+    """An empty text shows nothing, and can be neither accepted nor dismissed."""
+    assert reason(bench.suggest(text="")) == "empty"
+    assert reason(bench.tracker.accepted("c1")) == "unknown_completion"
+    assert bench.log.kinds == ["Requested"]
+
+
+def test_superseded_answer_is_not_shown(bench: Bench) -> None:
+    """An answer that comes after a newer request of the document is not assumed to be shown."""
+    old, new = request("old"), request("new")
+    bench.tracker.requested(old)
+    bench.tracker.requested(new)
+    assert reason(bench.tracker.answered(completion("old"), old)) == "superseded"
+    assert bench.tracker.answered(completion("new"), new) is None
+    assert bench.log.kinds == ["Requested", "Requested", "Shown"]
+
+
+def test_request_in_another_document_supersedes_nothing(bench: Bench) -> None:
+    """Documents are apart: a request elsewhere leaves an answer valid."""
+    here = request("here")
+    bench.tracker.requested(here)
+    bench.tracker.requested(request("there", uri="file:///other.py"))
+    assert bench.tracker.answered(completion("here"), here) is None
+    assert bench.log.kinds[-1] == "Shown"
+
+
+def test_only_notified_ones_count_once_the_client_notifies(bench: Bench) -> None:
+    """From the first show notification on, an answer alone is no evidence."""
+    bench.suggest("a")
+    bench.tracker.shown("a")
+    bench.suggest("b")
+    bench.suggest("c")
+    assert bench.tracker.shown("c") is None
+    shown = [event for event in bench.log.events if isinstance(event, Shown)]
+    assert [(event.completion_id, event.evidence) for event in shown] == [
+        ("a", "answered"),
+        ("c", "client"),
+    ]
+
+
+def test_show_notification_before_the_answer(bench: Bench) -> None:
+    """A client that shows a partial result first is logged with the size known by then."""
+    asked = request()
+    bench.tracker.requested(asked)
+    bench.now_s = 100.05
+    bench.tracker.answered(completion(text="return", complete=False), asked)
+    bench.now_s = 100.5
+    bench.tracker.shown("c1")
+    bench.tracker.answered(completion(text="return a + b"), asked)
+    shown = [event for event in bench.log.events if isinstance(event, Shown)]
+    assert [(event.n_chars, event.evidence) for event in shown] == [(6, "client")]
+    assert shown[0].latency_ms == pytest.approx(50.0)
+
+
+def test_show_notification_before_any_text(bench: Bench) -> None:
+    """A notification that overtakes the answer counts as soon as there is a text."""
+    asked = request()
+    bench.tracker.requested(asked)
+    assert bench.tracker.shown("c1") is None
+    assert bench.log.kinds == ["Requested"]
+    bench.tracker.answered(completion(), asked)
+    assert bench.log.kinds == ["Requested", "Shown"]
+
+
+def test_partial_results_are_no_assumption(bench: Bench) -> None:
+    """A growing answer is assumed to be shown only when it is complete, and once."""
+    asked = request()
+    bench.tracker.requested(asked)
+    for text in ("re", "return", "return a"):
+        assert bench.tracker.answered(completion(text=text, complete=False), asked) is None
+    assert bench.log.kinds == ["Requested"]
+    bench.tracker.answered(completion(), asked)
+    assert bench.log.kinds == ["Requested", "Shown"]
+
+
+def test_one_shown_per_suggestion(bench: Bench) -> None:
+    """However often a suggestion is announced, it is shown once."""
+    bench.suggest()
+    assert reason(bench.tracker.shown("c1")) == "already_shown"
+    assert reason(bench.tracker.shown("c1")) == "already_shown"
+    assert bench.log.kinds == ["Requested", "Shown"]
+
+
+def test_accept_counts_once(bench: Bench) -> None:
+    """Accepting twice is accepting once."""
+    bench.suggest()
+    assert bench.tracker.accepted("c1") is None
+    assert reason(bench.tracker.accepted("c1")) == "already_accepted"
+    accepts = [event for event in bench.log.events if isinstance(event, Accepted)]
+    assert [(event.completion_id, event.n_chars, event.model) for event in accepts] == [
+        ("c1", 12, "0.5b")
+    ]
+
+
+def test_accept_proves_that_it_was_shown(bench: Bench) -> None:
+    """Accepting something that was not logged as shown logs that first."""
+    bench.tracker.client_announces = True
+    bench.suggest()
+    bench.tracker.accepted("c1")
+    assert bench.log.kinds == ["Requested", "Shown", "Accepted"]
+    shown = bench.log.events[1]
+    assert isinstance(shown, Shown)
+    assert shown.evidence == "accepted"
+
+
+@pytest.mark.parametrize("call", ["shown", "accepted", "dismissed"])
+def test_unknown_id_is_ignored(bench: Bench, call: str) -> None:
+    """An id that was never given out changes nothing and gives the reason."""
+    assert reason(getattr(bench.tracker, call)("nobody")) == "unknown_completion"
+    assert reason(bench.tracker.partially_accepted("nobody", 3)) == "unknown_completion"
+    assert bench.log.events == []
+
+
+def test_partial_accept_is_cumulative(bench: Bench) -> None:
+    """Each partial accept tells how much was taken so far; less than before is ignored."""
+    bench.suggest()
+    assert bench.tracker.partially_accepted("c1", 6) is None
+    assert reason(bench.tracker.partially_accepted("c1", 6)) == "nothing_new"
+    assert bench.tracker.partially_accepted("c1", 8) is None
+    parts = [event for event in bench.log.events if isinstance(event, PartiallyAccepted)]
+    assert [event.n_chars for event in parts] == [6, 8]
+
+
+def test_partial_accept_of_everything_is_an_accept(bench: Bench) -> None:
+    """Taking the last word makes it accepted; the accept command after it adds nothing."""
+    bench.suggest()
+    bench.tracker.partially_accepted("c1", 6)
+    assert bench.tracker.partially_accepted("c1", 12) is None
+    assert bench.log.kinds[-1] == "Accepted"
+    assert reason(bench.tracker.accepted("c1")) == "already_accepted"
+
+
+@pytest.mark.parametrize(
+    ("n_utf16", "n_chars"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 4), (0, None), (-3, None)]
+)
+def test_partial_lengths_are_utf16(bench: Bench, n_utf16: int, n_chars: int | None) -> None:
+    """Lengths come in UTF-16 code units and are logged in characters."""
+    bench.suggest(text="x\N{GRINNING FACE}yz more")
+    skip = bench.tracker.partially_accepted("c1", n_utf16)
+    parts = [event for event in bench.log.events if isinstance(event, PartiallyAccepted)]
+    assert [event.n_chars for event in parts] == ([] if n_chars is None else [n_chars])
+    assert (skip is None) == (n_chars is not None)
+
+
+def test_dismissal_is_what_the_client_says(bench: Bench) -> None:
+    """A dismissal is logged once, with its reason."""
+    bench.suggest()
+    assert bench.tracker.dismissed("c1", "escape") is None
+    assert reason(bench.tracker.dismissed("c1")) == "already_dismissed"
+    dismissals = [event for event in bench.log.events if isinstance(event, Dismissed)]
+    assert [event.reason for event in dismissals] == ["escape"]
+
+
+def test_what_was_accepted_cannot_be_dismissed(bench: Bench) -> None:
+    """A late dismissal does not undo an accept."""
+    bench.suggest()
+    bench.tracker.accepted("c1")
+    assert reason(bench.tracker.dismissed("c1")) == "already_accepted"
+
+
+def test_what_was_not_shown_cannot_be_dismissed(bench: Bench) -> None:
+    """Clearing away what the user never saw is no decision of the user."""
+    bench.tracker.client_announces = True
+    bench.suggest()
+    assert reason(bench.tracker.dismissed("c1")) == "not_shown"
+
+
+def test_next_suggestion_dismisses_nothing(bench: Bench) -> None:
+    """That a suggestion was not accepted is unknown, never a dismissal."""
+    bench.suggest("a")
+    bench.suggest("b")
+    bench.tracker.accepted("b")
+    assert "Dismissed" not in bench.log.kinds
+
+
+def test_failure_has_its_reason(bench: Bench) -> None:
+    """A request without a suggestion logs why."""
+    asked = request()
+    bench.tracker.requested(asked, model="0.5b")
+    bench.tracker.failed(asked, "engine_unavailable")
+    event = bench.log.events[-1]
+    assert (type(event).__name__, getattr(event, "reason", ""), event.model) == (
+        "Failed",
+        "engine_unavailable",
+        "0.5b",
+    )
+
+
+def test_memory_is_bounded() -> None:
+    """The oldest suggestions are forgotten, the newest are not."""
+    bench = Bench(max_tracked=10)
+    for n in range(50):
+        bench.suggest(f"c{n}")
+    assert reason(bench.tracker.accepted("c39")) == "unknown_completion"
+    assert bench.tracker.accepted("c40") is None
+    for n in range(50):
+        bench.tracker.requested(request(f"d{n}", uri=f"file:///{n}.py"))
+    assert len(bench.tracker._newest) == 10
