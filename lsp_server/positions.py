@@ -108,7 +108,7 @@ def locate(
 
 
 def prefix_length_utf16(text: str, units: int) -> int:
-    """Number of code points in the first ``units`` UTF-16 units of a text, which may have many lines."""
+    """Number of code points in the first ``units`` UTF-16 units of a text of several lines."""
     if units <= 0:
         return 0
     if text.isascii():

@@ -1,0 +1,211 @@
+"""What clients send, as Structs that hold the fields midfill reads.
+
+lsprotocol's classes are not used for incoming messages: they drop ``partialResultToken`` and
+``textDocument.version`` of an inline completion, know nothing of the notifications below,
+and refuse a whole message, an edit for example, for one number or enum value they do not
+know. Fields that are not listed here are ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+MessageId = int | str
+Token = int | str
+
+
+class _Params(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Base: snake_case here, camelCase on the wire."""
+
+
+class Position(_Params):
+    """A place in a text; ``character`` counts units of the negotiated encoding."""
+
+    line: int
+    character: int
+
+
+class Range(_Params):
+    """A piece of a text."""
+
+    start: Position
+    end: Position
+
+
+class TextDocumentIdentifier(_Params):
+    """A document, and the version the client has of it if it says so."""
+
+    uri: str
+    version: int | None = None
+
+
+class TextDocumentItem(_Params):
+    """A document with its text."""
+
+    uri: str
+    language_id: str
+    version: int
+    text: str
+
+
+class ClientInfo(_Params):
+    """The editor."""
+
+    name: str = ""
+    version: str | None = None
+
+
+class InitializeParams(_Params):
+    """``initialize``. Capabilities stay as they are; clients send the oddest things there."""
+
+    process_id: int | None = None
+    client_info: ClientInfo | None = None
+    capabilities: dict[str, Any] = {}
+
+
+class DidOpenParams(_Params):
+    """``textDocument/didOpen``."""
+
+    text_document: TextDocumentItem
+
+
+class ContentChange(_Params):
+    """A step of an edit; without a range the text is the whole document."""
+
+    text: str
+    range: Range | None = None
+
+
+class DidChangeParams(_Params):
+    """``textDocument/didChange``."""
+
+    text_document: TextDocumentIdentifier
+    content_changes: list[ContentChange]
+
+
+class DocumentParams(_Params):
+    """``textDocument/didClose``, ``didSave``."""
+
+    text_document: TextDocumentIdentifier
+
+
+class DidFocusParams(_Params):
+    """``textDocument/didFocus``; without a document no editor window has the focus."""
+
+    text_document: TextDocumentIdentifier | None = None
+
+
+class SelectedCompletionInfo(_Params):
+    """The item selected in the editor's completion menu."""
+
+    text: str = ""
+
+
+class InlineCompletionContext(_Params):
+    """How the request came about; trigger kind 1 is invoked, 2 automatic."""
+
+    trigger_kind: int = 2
+    selected_completion_info: SelectedCompletionInfo | None = None
+
+
+class InlineCompletionParams(_Params):
+    """``textDocument/inlineCompletion`` with what lsprotocol leaves out."""
+
+    text_document: TextDocumentIdentifier
+    position: Position
+    context: InlineCompletionContext = InlineCompletionContext()
+    partial_result_token: Token | None = None
+
+
+class CompletionContext(_Params):
+    """How the request came about; only kind 1 can be the user's wish."""
+
+    trigger_kind: int = 1
+
+
+class CompletionParams(_Params):
+    """``textDocument/completion``."""
+
+    text_document: TextDocumentIdentifier
+    position: Position
+    context: CompletionContext | None = None
+
+
+class ExecuteCommandParams(_Params):
+    """``workspace/executeCommand``."""
+
+    command: str
+    arguments: list[Any] | None = None
+
+
+class ItemCommand(_Params):
+    """The command of an item; its only argument is the completion's id."""
+
+    arguments: list[Any] | None = None
+
+
+class Item(_Params):
+    """An item that came back from the client."""
+
+    insert_text: str | None = None
+    command: ItemCommand | None = None
+
+
+class ItemParams(_Params):
+    """``textDocument/didShowCompletion``, ``midfill/didDismissCompletion``."""
+
+    item: Item
+
+
+class PartiallyAcceptedParams(_Params):
+    """``textDocument/didPartiallyAcceptCompletion``.
+
+    ``accepted_length`` counts UTF-16 units from the start of the item's text.
+    """
+
+    item: Item
+    accepted_length: int
+
+
+class CancelParams(_Params):
+    """``$/cancelRequest``."""
+
+    id: MessageId
+
+
+# Every method that is answered or acted on; None: its params are not read.
+PARAMS: dict[str, type[_Params] | None] = {
+    "initialize": InitializeParams,
+    "initialized": None,
+    "shutdown": None,
+    "exit": None,
+    "$/cancelRequest": CancelParams,
+    "textDocument/didOpen": DidOpenParams,
+    "textDocument/didChange": DidChangeParams,
+    "textDocument/didClose": DocumentParams,
+    "textDocument/didSave": DocumentParams,
+    "textDocument/didFocus": DidFocusParams,
+    "textDocument/inlineCompletion": InlineCompletionParams,
+    "textDocument/completion": CompletionParams,
+    "textDocument/didShowCompletion": ItemParams,
+    "textDocument/didPartiallyAcceptCompletion": PartiallyAcceptedParams,
+    "midfill/didDismissCompletion": ItemParams,
+    "workspace/executeCommand": ExecuteCommandParams,
+}
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A request with its params read."""
+
+    id: MessageId
+    method: str
+    params: Any = None
+
+
+class Notification(msgspec.Struct, frozen=True, kw_only=True):
+    """A notification with its params read."""
+
+    method: str
+    params: Any = None
