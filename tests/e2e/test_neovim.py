@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import colorsys
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,6 +40,15 @@ def editing(start: StartNeovim, path: Path) -> NeovimSession:
     return session
 
 
+def stats() -> dict[str, Any]:
+    """What ``midfill stats --json`` prints."""
+    printed = subprocess.run(
+        [midfill_command(), "stats", "--json"], capture_output=True, text=True, check=True
+    ).stdout
+    figures: dict[str, Any] = json.loads(printed)
+    return figures
+
+
 @pytest.mark.model
 def test_ghost_text_is_accepted_and_counted(
     start_neovim: StartNeovim,
@@ -60,10 +71,7 @@ def test_ghost_text_is_accepted_and_counted(
     )
     assert "\n".join(editor.lines) == "\n".join(before) + ghost
 
-    printed = subprocess.run(
-        [midfill_command(), "stats", "--json"], capture_output=True, text=True, check=True
-    ).stdout
-    figures = json.loads(printed)
+    figures = stats()
     assert figures["shown"] >= 1
     assert figures["accepted"] == 1
     assert figures["n_accepted_chars"] >= len(ghost)
@@ -89,6 +97,30 @@ def test_typing_on_brings_the_next_suggestion(
     editor.input("<Esc>")
     editor.wait_until(lambda: editor.ghost() is None, "the ghost text to go")
     assert editor.lines[-1].rstrip().endswith("return")
+
+
+def test_scripted_suggestion_is_accepted_and_counted(
+    start_neovim: StartNeovim, real_file: Path, tmp_path: Path
+) -> None:
+    """With a scripted engine the same way through editor, server and log needs no model."""
+    text = "return 0.3 * r + 0.6 * g + 0.1 * b"
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps({"replies": [{"after": "(r, g, b):\n    ", "text": text}]}))
+    settings = Path(os.environ["MIDFILL_CONFIG_DIR"]) / "config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f"[model]\nid = {json.dumps(f'scripted:{script}')}\n")
+    editor = editing(start_neovim, real_file)
+    editor.input("Go<CR><C-u>def rgb_to_grey(r, g, b):<CR>")
+    assert editor.wait_until(editor.settled_ghost, "ghost text", 60.0) == text
+    editor.input("<Tab>")
+    editor.wait_until(
+        lambda: editor.n_answered("workspace/executeCommand"), "the answer to the accept command"
+    )
+    assert editor.lines[-2:] == ["def rgb_to_grey(r, g, b):", f"    {text}"]
+    figures = stats()
+    assert (figures["accepted"], figures["n_accepted_chars"]) == (1, len(text))
+    assert figures["shown"] >= figures["shown_assumed"] >= 1
+    assert figures["dismissed"] == 0
 
 
 def test_without_a_model_the_editor_stays_usable(
