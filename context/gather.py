@@ -1,0 +1,298 @@
+"""What the current file gives to the prompt, packed to a token budget.
+
+While the user types, the prompt's beginning must stay the same byte for byte: the engine keeps
+the KV cache of what two prompts have in common at their start. So the text before the cursor is
+shown from a unit boundary (a definition, a statement) that moves only in coarse steps.
+"""
+
+from __future__ import annotations
+
+from context.budget import cut_left, cut_right, estimate_tokens, fitting_head
+from context.imports import import_ranges
+from context.outline import Definition, definitions, line_end, line_start, signature
+from context.scope import cursor_scope
+from context.syntax import SyntaxTree
+from context.types import Budget, FileContext, Snippet, SourceFile
+
+# Share of the prefix budget for text that stands directly before the cursor, when not all of the
+# file's beginning fits; the rest is for imports and outlines.
+_WINDOW_SHARE = 0.7
+_IMPORT_SHARE = 0.4
+# The window's start moves at most when this share of the budget has been typed.
+_STEP_SHARE = 1 / 6
+_LINE_STEP = 16
+
+
+def gather(file: SourceFile, tree: SyntaxTree | None, cursor: int, budget: Budget) -> FileContext:
+    """The snippets of a file around the cursor.
+
+    Args:
+        file: the text, with ``\\n`` as its only EOL.
+        tree: its syntax tree; None for languages without a grammar.
+        cursor: byte offset of the cursor.
+        budget: upper bounds in (estimated) tokens.
+    """
+    root = tree.root if tree is not None else None
+    defs = definitions(root, file.data) if root is not None else ()
+    return FileContext(
+        prefix=tuple(_prefix(file, tree, defs, cursor, budget.n_prefix_tokens)),
+        suffix=tuple(_suffix(file, defs, cursor, budget.n_suffix_tokens)),
+        scope=cursor_scope(file, root, cursor),
+    )
+
+
+# -- left of the cursor ------------------------------------------------------------------
+
+
+def _prefix(
+    file: SourceFile,
+    tree: SyntaxTree | None,
+    defs: tuple[Definition, ...],
+    cursor: int,
+    n_tokens: int,
+) -> list[Snippet]:
+    data = file.data
+    # Text that cannot fit even at eight bytes a token is not counted in full.
+    if cursor <= 8 * n_tokens and estimate_tokens(_decode(data[:cursor])) <= n_tokens:
+        return [_snippet(file, 0, cursor, "before_cursor")]
+    start = _window_start(file, tree, defs, cursor, n_tokens)
+    window = _decode(data[start:cursor])
+    text = cut_left(window, n_tokens)
+    cut = len(window[: len(window) - len(text)].encode("utf-8", "replace"))
+    if cut:
+        return [_snippet(file, start + cut, cursor, "before_cursor", text)]
+    n_left = n_tokens - estimate_tokens(text)
+    # The outline's share must not follow every keystroke either.
+    n_outline = min(n_left, int(n_tokens * (1 - _WINDOW_SHARE)))
+    head = _head(file, tree, defs, start, cursor, n_outline)
+    enclosing = _innermost(defs, cursor)
+    if enclosing is not None and start < enclosing.start_byte:
+        middle = enclosing.start_byte
+        return [
+            *head,
+            _snippet(file, start, middle, "surrounding"),
+            _snippet(file, middle, cursor, "enclosing"),
+        ]
+    origin = "before_cursor" if enclosing is None else "enclosing"
+    return [*head, _snippet(file, start, cursor, origin)]
+
+
+def _window_start(
+    file: SourceFile,
+    tree: SyntaxTree | None,
+    defs: tuple[Definition, ...],
+    cursor: int,
+    n_tokens: int,
+) -> int:
+    """The earliest boundary from which the text up to the cursor fits its share."""
+    data = file.data
+    step = max(1, int(n_tokens * _STEP_SHARE))
+    n_window = int(n_tokens * _WINDOW_SHARE)
+    boundaries = _boundaries(file, tree, defs, cursor)
+    best = line_start(data, cursor)
+    used = estimate_tokens(_decode(data[best:cursor]))
+    end = best
+    for boundary in reversed(boundaries):
+        if boundary >= end:
+            continue
+        used += estimate_tokens(_decode(data[boundary:end]))
+        # Rounded up, so that the answer changes once per step and not with every token.
+        if -(-used // step) * step > n_window:
+            break
+        best = end = boundary
+    return best if best in boundaries else _line_window_start(data, cursor, n_window)
+
+
+def _line_window_start(data: bytes, cursor: int, n_tokens: int) -> int:
+    """The earliest line start that fits when no unit does; in steps of four lines."""
+    starts = [line_start(data, cursor)]
+    used = estimate_tokens(_decode(data[starts[-1] : cursor]))
+    while starts[-1] > 0:
+        start = line_start(data, starts[-1] - 1)
+        used += estimate_tokens(_decode(data[start : starts[-1]]))
+        if used > n_tokens:
+            break
+        starts.append(start)
+    row = data.count(b"\n", 0, starts[-1])
+    return starts[max(0, len(starts) - 1 - (-row) % 4)]
+
+
+def _boundaries(
+    file: SourceFile, tree: SyntaxTree | None, defs: tuple[Definition, ...], cursor: int
+) -> list[int]:
+    """Byte offsets before the cursor where a window may start, in order."""
+    data = file.data
+    found = {0}
+    if tree is not None:
+        for node in tree.root.named_children:
+            if node.start_byte < cursor:
+                found.add(line_start(data, node.start_byte))
+        for definition in _flat(defs):
+            if definition.start_byte < cursor:
+                found.add(definition.start_byte)
+    enclosing = _innermost(defs, cursor)
+    first = enclosing.start_byte if enclosing is not None else max(found)
+    # Inside a long function, or where there is no tree: every sixteenth line.
+    at = first
+    count = 0
+    while at < cursor:
+        if count % _LINE_STEP == 0:
+            found.add(at)
+        at = line_end(data, at + 1)
+        count += 1
+    if tree is None:
+        starts = [0]
+        while (end := data.find(b"\n", starts[-1])) >= 0 and end + 1 < cursor:
+            starts.append(end + 1)
+        found.update(starts[::_LINE_STEP])
+    return sorted(found)
+
+
+def _head(
+    file: SourceFile,
+    tree: SyntaxTree | None,
+    defs: tuple[Definition, ...],
+    start: int,
+    cursor: int,
+    n_tokens: int,
+) -> list[Snippet]:
+    """Imports and outlines of what stands before the window."""
+    if tree is None or n_tokens <= 0:
+        return []
+    pieces: list[Snippet] = []
+    n_imports = int(n_tokens * _IMPORT_SHARE)
+    for begin, end in import_ranges(tree.root, file.data):
+        if end > start:
+            break
+        snippet = _snippet(file, begin, end, "imports", score=0.8)
+        n_imports -= estimate_tokens(snippet.text)
+        if n_imports < 0:
+            break
+        pieces.append(snippet)
+        n_tokens -= estimate_tokens(snippet.text)
+    return pieces + _outlines(file, defs, start, cursor, n_tokens)
+
+
+def _outlines(
+    file: SourceFile, defs: tuple[Definition, ...], start: int, cursor: int, n_tokens: int
+) -> list[Snippet]:
+    """Outlines of the definitions before ``start``; the nearest win, the enclosing class first."""
+    data = file.data
+    enclosing: list[Snippet] = []
+    others: list[Snippet] = []
+    for definition in _flat(defs):
+        if definition.start_byte >= start:
+            break
+        around = definition.start_byte < start and definition.end_byte > cursor
+        if definition.kind == "class" and around:
+            enclosing.append(
+                _outline(file, definition, signature(definition, data).rstrip(), score=0.9)
+            )
+            enclosing.extend(_attributes(file, definition, start))
+        elif definition.kind == "class" or definition.end_byte <= start:
+            others.append(_outline(file, definition, signature(definition, data).rstrip()))
+        else:  # a long function whose beginning is left out
+            header = data[definition.start_byte : definition.header_end]
+            enclosing.append(_outline(file, definition, _decode(header), score=0.9))
+    chosen: dict[int, Snippet] = {}
+    for snippet in [*enclosing, *reversed(others)]:
+        if snippet.start_byte in chosen:
+            continue
+        cost = estimate_tokens(snippet.text)
+        if cost <= n_tokens:
+            chosen[snippet.start_byte] = snippet
+            n_tokens -= cost
+        elif snippet.origin == "outline":
+            break
+    return [chosen[start_byte] for start_byte in sorted(chosen)]
+
+
+def _attributes(file: SourceFile, definition: Definition, start: int) -> list[Snippet]:
+    """The ``__init__`` of a class in full: it names the attributes that methods use."""
+    return [
+        _snippet(file, member.start_byte, member.end_byte, "surrounding", score=0.8)
+        for member in definition.members
+        if member.name == "__init__" and member.end_byte <= start
+    ]
+
+
+# -- right of the cursor -----------------------------------------------------------------
+
+
+def _suffix(
+    file: SourceFile, defs: tuple[Definition, ...], cursor: int, n_tokens: int
+) -> list[Snippet]:
+    data = file.data
+    rest = data[cursor : cursor + 8 * n_tokens]
+    text = rest.decode("utf-8", "ignore")  # the slice may end inside a character
+    if cursor + len(rest) == len(data) and estimate_tokens(text) <= n_tokens:
+        return [_snippet(file, cursor, len(data), "after_cursor")] if rest else []
+    lines = [f"{line}\n" for line in text.split("\n")]
+    lines[-1] = lines[-1][:-1]
+    count = fitting_head(lines, int(n_tokens * _WINDOW_SHARE))
+    head = "".join(lines[:count]) if count else cut_right(lines[0] if lines else "", n_tokens)
+    end = cursor + len(head.encode("utf-8", "replace"))
+    pieces = [_snippet(file, cursor, end, "after_cursor")]
+    n_left = n_tokens - estimate_tokens(head)
+    for definition in _flat(defs):
+        if definition.start_byte < end or not count:
+            continue
+        piece = _outline(file, definition, signature(definition, data).rstrip(), score=0.3)
+        n_left -= estimate_tokens(piece.text)
+        if n_left < 0:
+            break
+        pieces.append(piece)
+    return pieces
+
+
+# -- helpers -----------------------------------------------------------------------------
+
+
+def _flat(defs: tuple[Definition, ...]) -> list[Definition]:
+    """Definitions and members of classes, in file order."""
+    flat: list[Definition] = []
+    for definition in defs:
+        flat.append(definition)
+        flat.extend(_flat(definition.members))
+    return flat
+
+
+def _innermost(defs: tuple[Definition, ...], cursor: int) -> Definition | None:
+    """The innermost definition that holds the cursor."""
+    holding = [d for d in _flat(defs) if d.start_byte <= cursor < d.end_byte]
+    return holding[-1] if holding else None
+
+
+def _snippet(
+    file: SourceFile,
+    start: int,
+    end: int,
+    origin: str,
+    text: str | None = None,
+    score: float = 1.0,
+) -> Snippet:
+    return Snippet(
+        path=file.path,
+        start_byte=start,
+        end_byte=end,
+        text=_decode(file.data[start:end]) if text is None else text,
+        origin=origin,
+        score=score,
+    )
+
+
+def _outline(file: SourceFile, definition: Definition, text: str, score: float = 0.5) -> Snippet:
+    # One blank line between outlines of the top level keeps the file's look.
+    gap = "" if definition.indent else "\n"
+    return _snippet(
+        file,
+        definition.start_byte,
+        definition.end_byte,
+        "outline",
+        f"{text}\n{gap}",
+        score,
+    )
+
+
+def _decode(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
