@@ -17,7 +17,6 @@ _MARKERS = re.compile(
     r"|<(?=｜[^｜<>\n]{2,32}｜>)"  # <｜fim▁begin｜>
     r"|<(?=(?:fim[_-](?:prefix|suffix|middle|pad)|file_sep|filename|reponame)>)"
     r"|<(?=(?:PRE|SUF|MID|EOT)>)"
-    r"|\[(?=(?:PREFIX|SUFFIX|MIDDLE)\])"
 )
 
 

@@ -18,7 +18,18 @@ _BY_SUFFIX = {
 _BY_NAME = {"Makefile": "makefile", "Dockerfile": "dockerfile", "CMakeLists.txt": "cmake"}
 
 _HASH = frozenset(
-    {"python", "ruby", "shellscript", "perl", "r", "toml", "yaml", "makefile", "dockerfile", "cmake"}
+    {
+        "python",
+        "ruby",
+        "shellscript",
+        "perl",
+        "r",
+        "toml",
+        "yaml",
+        "makefile",
+        "dockerfile",
+        "cmake",
+    }
 )
 _DASHES = frozenset({"lua", "sql", "haskell"})
 

@@ -341,9 +341,7 @@ class CompletionService:
             place = "GPU" if state.on_gpu else "CPU"
             self._set_status(Status(kind="Normal", message=f"{state.model} on {place}"))
         else:
-            self._set_status(
-                Status(kind="Error", message=f"{state.message} {state.hint}".strip())
-            )
+            self._set_status(Status(kind="Error", message=f"{state.message} {state.hint}".strip()))
 
     def _report_error(self, error: MidfillError) -> None:
         kind = "Warning" if isinstance(error, ModelError) else "Error"

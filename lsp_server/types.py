@@ -23,6 +23,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
             end a line. The last element has no EOL (it is ``""`` when the text ends with one).
             Any immutable sequence: a tuple, or the document store's blocks of lines.
         eol: the EOL most lines have.
+        n_bytes: size of the text as UTF-8; 0 when it was not counted.
     """
 
     uri: str
@@ -30,6 +31,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     language: str
     lines: Sequence[str]
     eol: str = "\n"
+    n_bytes: int = 0
 
     @property
     def text(self) -> str:

@@ -259,8 +259,11 @@ def _print_explanation(explanation: Explanation, result: Completion) -> None:
     scope = context.scope
     for name, value in (
         ("model", result.model),
-        ("cursor", f"in {scope.kind}, {scope.enclosing or 'module level'}, "
-                   f"{'several lines' if scope.multi_line else 'one line'}"),
+        (
+            "cursor",
+            f"in {scope.kind}, {scope.enclosing or 'module level'}, "
+            f"{'several lines' if scope.multi_line else 'one line'}",
+        ),
         ("prompt", f"{timings.n_prompt} tokens ({counts})"),
         ("reused", f"{timings.n_reused} tokens from the KV cache"),
         ("generated", f"{timings.n_generated} tokens, mean log-probability {result.score:.3f}"),

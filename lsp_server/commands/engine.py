@@ -77,7 +77,10 @@ def _print_status(engine: EngineStatus) -> None:
         ("served", f"{engine.n_served} requests"),
         ("slots", f"tokens held: {slots} of {engine.n_ctx}"),
         ("memory", f"{engine.rss_bytes / 2**20:,.0f} MiB"),
-        ("uptime", f"{engine.uptime_s:,.0f} s; leaves {engine.idle_exit_s:g} s after its last client"),
+        (
+            "uptime",
+            f"{engine.uptime_s:,.0f} s; leaves {engine.idle_exit_s:g} s after its last client",
+        ),
     ):
         table.add_row(name, value)
     console = Console()

@@ -114,9 +114,7 @@ class Host:
             backend = self._loader(self._options, self._on_load_progress)
         except MidfillError as error:
             self._set_state_from_thread(
-                StateChange(
-                    state="failed", code=error.code, message=error.message, hint=error.hint
-                )
+                StateChange(state="failed", code=error.code, message=error.message, hint=error.hint)
             )
             return
         except Exception as error:
@@ -261,9 +259,7 @@ class Host:
         job.cancel()
         if self._lanes.remove(job):
             job.answer(
-                TokenChunk(
-                    request_id=job.request.request_id, text="", finish_reason="cancelled"
-                )
+                TokenChunk(request_id=job.request.request_id, text="", finish_reason="cancelled")
             )
         elif self._backend is not None:
             self._backend.interrupt(job)

@@ -55,9 +55,7 @@ class Job:
     def send(self, text: str, logprobs: tuple[float, ...] = ()) -> None:
         """Send a piece of text."""
         if text or logprobs:
-            self.emit(
-                TokenChunk(request_id=self.request.request_id, text=text, logprobs=logprobs)
-            )
+            self.emit(TokenChunk(request_id=self.request.request_id, text=text, logprobs=logprobs))
 
     def prefilled(self, clock: Clock, segment_tokens: tuple[int, ...]) -> None:
         """Tell what the prompt cost, before the first token: a client may leave early."""

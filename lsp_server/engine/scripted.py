@@ -59,7 +59,8 @@ class ScriptedBackend:
             self._script = msgspec.json.decode(data, type=Script)
         except (OSError, msgspec.MsgspecError) as error:
             raise EngineUnavailableError(
-                f"The script {options.model_path} cannot be read: {error}.", code="script_unreadable"
+                f"The script {options.model_path} cannot be read: {error}.",
+                code="script_unreadable",
             ) from error
         self._n_ctx = options.n_ctx or 8192
         self._last_prompt = ""

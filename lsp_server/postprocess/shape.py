@@ -76,9 +76,7 @@ class Shaper:
         return (text, stop) if start is None else (text[:start], "repeats")
 
     def _cut_next_line(self, text: str, stop: str, *, final: bool) -> tuple[str, str]:
-        found = next_line_start(
-            text, self._scope.line_before, self._scope.next_line, final=final
-        )
+        found = next_line_start(text, self._scope.line_before, self._scope.next_line, final=final)
         if found is None:
             return text, stop
         keep, certain = found

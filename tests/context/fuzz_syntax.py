@@ -53,9 +53,7 @@ def shape_of(root: tree_sitter.Node) -> list[Shape]:
     while True:
         node = cursor.node
         assert node is not None
-        shapes.append(
-            (node.type, node.start_byte, node.end_byte, node.is_named, node.is_missing)
-        )
+        shapes.append((node.type, node.start_byte, node.end_byte, node.is_named, node.is_missing))
         if cursor.goto_first_child() or cursor.goto_next_sibling():
             continue
         while cursor.goto_parent():

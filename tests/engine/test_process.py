@@ -72,7 +72,7 @@ async def until_gone(pid: int) -> None:
 
 
 async def test_streams_text_with_logprobs_and_timings(scripted: MakeOptions) -> None:
-    """The pieces arrive one by one, the first chunk tells the prompt's cost, the last one why it ended."""
+    """Pieces arrive one by one; the first chunk tells the cost of the prompt, the last the end."""
     options = scripted({"after": "return ", "pieces": ["a", " + ", "b"], "logprob": -0.5})
     async with client_of(options) as client:
         chunks = await collect(client, "def add(a, b):\n    return ")
@@ -200,7 +200,7 @@ async def test_engine_leaves_when_idle(scripted: MakeOptions) -> None:
 async def test_unreadable_script_is_reported_with_its_reason(
     scripted: MakeOptions, tmp_path: Path
 ) -> None:
-    """A model that cannot be loaded refuses requests with a reason, and a repaired one is picked up."""
+    """A model that cannot be loaded is refused with the reason; a repaired one is picked up."""
     options = scripted(default="ok")
     script = Path(options.model_path)
     good = script.read_text()

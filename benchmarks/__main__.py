@@ -1,0 +1,32 @@
+"""``python -m benchmarks NAME``: one benchmark a module, with ``add_parser(subparsers)``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from benchmarks import latency
+from lsp_server.errors import MidfillError
+
+
+def main() -> int:
+    """Run a benchmark."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure midfill, each figure beside a peer or a limit of the same run.",
+    )
+    subparsers = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+    latency.add_parser(subparsers)
+    args = parser.parse_args()
+    try:
+        return int(args.func(args))
+    except MidfillError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("benchmarks: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
