@@ -13,8 +13,6 @@ from lsp_server.lines import Lines
 from lsp_server.positions import DEFAULT_ENCODING, PositionEncoding, locate, split_lines
 from lsp_server.types import Snapshot
 
-DEFAULT_MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
-
 _EOLS = ("\n", "\r\n", "\r")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -44,7 +42,6 @@ class TextDocument:
         version: the client's version number.
         text: the whole text.
         encoding: the unit of the columns in changes.
-        max_document_bytes: UTF-8 size above which the document counts as too large.
     """
 
     def __init__(
@@ -55,13 +52,11 @@ class TextDocument:
         text: str,
         *,
         encoding: PositionEncoding = DEFAULT_ENCODING,
-        max_document_bytes: int = DEFAULT_MAX_DOCUMENT_BYTES,
     ) -> None:
         self.uri = uri
         self.language = language
         self.version = version
         self.encoding = encoding
-        self.max_document_bytes = max_document_bytes
         self._set_text(text)
 
     @property
@@ -80,11 +75,6 @@ class TextDocument:
         return self._n_bytes
 
     @property
-    def too_large(self) -> bool:
-        """Whether the text is too large to be completed."""
-        return self._n_bytes > self.max_document_bytes
-
-    @property
     def eol(self) -> str:
         """The EOL most lines have; ``\\n`` for a text of one line."""
         return max(_EOLS, key=self._n_eols.__getitem__)
@@ -97,6 +87,7 @@ class TextDocument:
             language=self.language,
             lines=self._lines,
             eol=self.eol,
+            n_bytes=self._n_bytes,
         )
 
     def change(self, version: int, changes: Iterable[Change]) -> None:
@@ -152,28 +143,15 @@ class DocumentStore:
 
     Args:
         encoding: the unit of columns, as negotiated with the client.
-        max_document_bytes: UTF-8 size above which a document is kept but not completed.
     """
 
-    def __init__(
-        self,
-        encoding: PositionEncoding = DEFAULT_ENCODING,
-        max_document_bytes: int = DEFAULT_MAX_DOCUMENT_BYTES,
-    ) -> None:
+    def __init__(self, encoding: PositionEncoding = DEFAULT_ENCODING) -> None:
         self.encoding = encoding
-        self.max_document_bytes = max_document_bytes
         self._documents: dict[str, TextDocument] = {}
 
     def open(self, uri: str, language: str, version: int, text: str) -> TextDocument:
         """Take up a document; one that is already open is replaced."""
-        document = TextDocument(
-            uri,
-            language,
-            version,
-            text,
-            encoding=self.encoding,
-            max_document_bytes=self.max_document_bytes,
-        )
+        document = TextDocument(uri, language, version, text, encoding=self.encoding)
         self._documents[uri] = document
         return document
 

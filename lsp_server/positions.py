@@ -107,15 +107,6 @@ def locate(
     return line, column_of(lines[line], character, encoding)
 
 
-def prefix_length_utf16(text: str, units: int) -> int:
-    """Number of code points in the first ``units`` UTF-16 units of a text of several lines."""
-    if units <= 0:
-        return 0
-    if text.isascii():
-        return min(units, len(text))
-    return _column_utf16(text[:units], units)
-
-
 def _column_utf16(text: str, units: int) -> int:
     # The codec counts surrogate pairs in C; a Python loop would cost 100 times as much.
     data = text.encode("utf-16-le", "surrogatepass")

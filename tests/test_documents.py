@@ -99,14 +99,12 @@ def test_eol_is_the_one_most_lines_have() -> None:
     assert document("no end of line").eol == "\n"
 
 
-def test_size_decides_whether_a_text_is_too_large() -> None:
-    """The limit counts UTF-8 bytes and is checked after every edit."""
-    subject = TextDocument(URI, "python", 1, "é" * 5, max_document_bytes=10)
-    assert (subject.n_bytes, subject.too_large) == (10, False)
-    subject.change(2, [edit((0, 0), (0, 0), "a")])
-    assert (subject.n_bytes, subject.too_large) == (11, True)
-    subject.change(3, [edit((0, 0), (0, 4), "")])
-    assert subject.too_large is False
+def test_size_is_counted_in_utf8_bytes() -> None:
+    """The size follows every edit and goes along with the snapshot."""
+    subject = document("é" * 5)
+    assert subject.snapshot().n_bytes == 10
+    subject.change(2, [edit((0, 0), (0, 2), "a\r\n😀")])
+    assert subject.n_bytes == subject.snapshot().n_bytes == len(subject.text.encode()) == 13
 
 
 def test_lone_surrogates_become_replacement_characters() -> None:

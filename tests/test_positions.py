@@ -10,7 +10,6 @@ from lsp_server.positions import (
     content_length,
     locate,
     negotiate,
-    prefix_length_utf16,
     split_lines,
     units_of,
 )
@@ -117,14 +116,3 @@ def test_positions_outside_the_text_move_to_the_nearest_place(
 def test_only_lf_crlf_and_cr_end_a_line(text: str, lines: list[str]) -> None:
     """Lines keep their EOL and the last one has none."""
     assert split_lines(text) == lines
-
-
-@pytest.mark.parametrize(
-    ("text", "units", "expected"),
-    [("abc", 2, 2), ("abc", 9, 3), ("a\nb", 3, 3), ("😀b", 2, 1), ("😀b", 1, 0), ("é", -1, 0)],
-)
-def test_a_prefix_of_several_lines_is_counted_in_utf16(
-    text: str, units: int, expected: int
-) -> None:
-    """An accepted length counts EOL characters too and never splits a character."""
-    assert prefix_length_utf16(text, units) == expected

@@ -16,32 +16,32 @@ MessageId = int | str
 Token = int | str
 
 
-class _Params(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class _Params(msgspec.Struct, frozen=True, rename="camel"):
     """Base: snake_case here, camelCase on the wire."""
 
 
-class Position(_Params):
+class Position(_Params, frozen=True):
     """A place in a text; ``character`` counts units of the negotiated encoding."""
 
     line: int
     character: int
 
 
-class Range(_Params):
+class Range(_Params, frozen=True):
     """A piece of a text."""
 
     start: Position
     end: Position
 
 
-class TextDocumentIdentifier(_Params):
+class TextDocumentIdentifier(_Params, frozen=True):
     """A document, and the version the client has of it if it says so."""
 
     uri: str
     version: int | None = None
 
 
-class TextDocumentItem(_Params):
+class TextDocumentItem(_Params, frozen=True):
     """A document with its text."""
 
     uri: str
@@ -50,67 +50,67 @@ class TextDocumentItem(_Params):
     text: str
 
 
-class ClientInfo(_Params):
+class ClientInfo(_Params, frozen=True):
     """The editor."""
 
     name: str = ""
     version: str | None = None
 
 
-class InitializeParams(_Params):
+class InitializeParams(_Params, frozen=True):
     """``initialize``. Capabilities stay as they are; clients send the oddest things there."""
 
     process_id: int | None = None
     client_info: ClientInfo | None = None
-    capabilities: dict[str, Any] = {}
+    capabilities: dict[str, Any] | None = None
 
 
-class DidOpenParams(_Params):
+class DidOpenParams(_Params, frozen=True):
     """``textDocument/didOpen``."""
 
     text_document: TextDocumentItem
 
 
-class ContentChange(_Params):
+class ContentChange(_Params, frozen=True):
     """A step of an edit; without a range the text is the whole document."""
 
     text: str
     range: Range | None = None
 
 
-class DidChangeParams(_Params):
+class DidChangeParams(_Params, frozen=True):
     """``textDocument/didChange``."""
 
     text_document: TextDocumentIdentifier
     content_changes: list[ContentChange]
 
 
-class DocumentParams(_Params):
+class DocumentParams(_Params, frozen=True):
     """``textDocument/didClose``, ``didSave``."""
 
     text_document: TextDocumentIdentifier
 
 
-class DidFocusParams(_Params):
+class DidFocusParams(_Params, frozen=True):
     """``textDocument/didFocus``; without a document no editor window has the focus."""
 
     text_document: TextDocumentIdentifier | None = None
 
 
-class SelectedCompletionInfo(_Params):
+class SelectedCompletionInfo(_Params, frozen=True):
     """The item selected in the editor's completion menu."""
 
     text: str = ""
 
 
-class InlineCompletionContext(_Params):
+class InlineCompletionContext(_Params, frozen=True):
     """How the request came about; trigger kind 1 is invoked, 2 automatic."""
 
     trigger_kind: int = 2
     selected_completion_info: SelectedCompletionInfo | None = None
 
 
-class InlineCompletionParams(_Params):
+class InlineCompletionParams(_Params, frozen=True):
     """``textDocument/inlineCompletion`` with what lsprotocol leaves out."""
 
     text_document: TextDocumentIdentifier
@@ -119,13 +119,13 @@ class InlineCompletionParams(_Params):
     partial_result_token: Token | None = None
 
 
-class CompletionContext(_Params):
+class CompletionContext(_Params, frozen=True):
     """How the request came about; only kind 1 can be the user's wish."""
 
     trigger_kind: int = 1
 
 
-class CompletionParams(_Params):
+class CompletionParams(_Params, frozen=True):
     """``textDocument/completion``."""
 
     text_document: TextDocumentIdentifier
@@ -133,33 +133,32 @@ class CompletionParams(_Params):
     context: CompletionContext | None = None
 
 
-class ExecuteCommandParams(_Params):
+class ExecuteCommandParams(_Params, frozen=True):
     """``workspace/executeCommand``."""
 
     command: str
     arguments: list[Any] | None = None
 
 
-class ItemCommand(_Params):
+class ItemCommand(_Params, frozen=True):
     """The command of an item; its only argument is the completion's id."""
 
     arguments: list[Any] | None = None
 
 
-class Item(_Params):
-    """An item that came back from the client."""
+class Item(_Params, frozen=True):
+    """An item that came back from the client; its text is known here by the id."""
 
-    insert_text: str | None = None
     command: ItemCommand | None = None
 
 
-class ItemParams(_Params):
+class ItemParams(_Params, frozen=True):
     """``textDocument/didShowCompletion``, ``midfill/didDismissCompletion``."""
 
     item: Item
 
 
-class PartiallyAcceptedParams(_Params):
+class PartiallyAcceptedParams(_Params, frozen=True):
     """``textDocument/didPartiallyAcceptCompletion``.
 
     ``accepted_length`` counts UTF-16 units from the start of the item's text.
@@ -169,7 +168,7 @@ class PartiallyAcceptedParams(_Params):
     accepted_length: int
 
 
-class CancelParams(_Params):
+class CancelParams(_Params, frozen=True):
     """``$/cancelRequest``."""
 
     id: MessageId
@@ -194,18 +193,3 @@ PARAMS: dict[str, type[_Params] | None] = {
     "midfill/didDismissCompletion": ItemParams,
     "workspace/executeCommand": ExecuteCommandParams,
 }
-
-
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A request with its params read."""
-
-    id: MessageId
-    method: str
-    params: Any = None
-
-
-class Notification(msgspec.Struct, frozen=True, kw_only=True):
-    """A notification with its params read."""
-
-    method: str
-    params: Any = None

@@ -36,9 +36,8 @@ class ParentWatch:
         import psutil
 
         try:
-            return self._process.is_running() and (
-                self._process.status() != psutil.STATUS_ZOMBIE
-            )
+            running: bool = self._process.is_running()
+            return running and self._process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
         except psutil.Error:
@@ -58,6 +57,6 @@ async def watch(
         interval_s: seconds between two looks.
     """
     parent = ParentWatch(process_id)
-    while parent.is_alive():
+    while parent.is_alive():  # noqa: ASYNC110 - there is no event to wait for
         await asyncio.sleep(interval_s)
     on_dead()

@@ -67,7 +67,7 @@ class Writer:
         Args:
             body: JSON.
             droppable: whether the client can do without it.
-            key: a droppable message takes the place of a waiting one with the same key.
+            key: the message takes the place of a waiting one with the same key.
         """
         entry = _Entry(frame(body), key)
         with self._condition:
@@ -79,8 +79,8 @@ class Writer:
             self._n_bytes += len(entry.data)
             if droppable:
                 self._droppable[self._next_number] = None
-                if key:
-                    self._latest[key] = self._next_number
+            if key:
+                self._latest[key] = self._next_number
             self._next_number += 1
             while self._n_bytes > self._max_queued_bytes and self._droppable:
                 self._forget(next(iter(self._droppable)))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 import sys
@@ -68,7 +69,7 @@ def chunks(rng: random.Random, data: bytes) -> list[bytes]:
     if size == 0:
         cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.randrange(4)))
         edges = [0, *cuts, len(data)]
-        return [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+        return [data[a:b] for a, b in itertools.pairwise(edges)]
     return [data[at : at + size] for at in range(0, len(data), size)]
 
 
@@ -125,7 +126,16 @@ def _duplicate(rng: random.Random) -> bytes:
 
 
 def _bad_json(rng: random.Random) -> bytes:
-    bad = (b"", b"{", b"nope", b"{'a': 1}", b"[" * 3000, b'{"a": "\n"}', b"\x00\xff\xfe", b"9" * 4090)
+    bad = (
+        b"",
+        b"{",
+        b"nope",
+        b"{'a': 1}",
+        b"[" * 3000,
+        b'{"a": "\n"}',
+        b"\x00\xff\xfe",
+        b"9" * 4090,
+    )
     return frame(rng.choice(bad))
 
 
@@ -134,7 +144,17 @@ def _noise(rng: random.Random) -> bytes:
 
 
 def _text_noise(rng: random.Random) -> bytes:
-    pieces = (b"\r\n", b"\n", b"\r\n\r\n", b"Content-Length", b":", b" ", b"12", b"{}", b"GET / HTTP/1.1")
+    pieces = (
+        b"\r\n",
+        b"\n",
+        b"\r\n\r\n",
+        b"Content-Length",
+        b":",
+        b" ",
+        b"12",
+        b"{}",
+        b"GET / HTTP/1.1",
+    )
     return b"".join(rng.choices(pieces, k=rng.randrange(20)))
 
 

@@ -1,0 +1,366 @@
+"""One function for each LSP method: from the wire, one call, to the wire.
+
+A handler is a plain function. What it does before it returns happens before the next message
+is read; so the snapshot for a completion is the text the client saw when it asked. What takes
+time is in the coroutine that the handler returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from lsprotocol import types as lsp
+from pygls.exceptions import JsonRpcInvalidParams
+
+from lsp_server import __version__
+from lsp_server.documents import Change, Span
+from lsp_server.errors import DocumentError, UsageError
+from lsp_server.lifecycle import messages as wire
+from lsp_server.positions import PositionEncoding, locate, negotiate, units_of
+from lsp_server.session import Session, log
+from lsp_server.types import Completion, CompletionRequest, Skip, Snapshot, Trigger
+
+ACCEPTED_COMMAND = "midfill.accepted"
+
+_TRIGGER_CHARACTERS = (".", "(", "[", "=", ":", ",")
+_INVOKED = 1
+_MAX_LABEL_CHARS = 60
+
+Handler = Callable[[Session, Any], Any]
+
+
+# -- life of the session -----------------------------------------------------------------
+
+
+def initialize(session: Session, params: wire.InitializeParams) -> lsp.InitializeResult:
+    """``initialize``: negotiate the position encoding and say what the server can do."""
+    capabilities = params.capabilities or {}
+    general = _mapping(capabilities.get("general"))
+    offered = general.get("positionEncodings")
+    encoding = negotiate(offered if isinstance(offered, list) else None)
+    session.documents.encoding = encoding
+    session.client_name = params.client_info.name if params.client_info else ""
+    text_document = _mapping(capabilities.get("textDocument"))
+    session.has_inline_completion = text_document.get("inlineCompletion") is not None
+    fallback = None
+    if not session.has_inline_completion:
+        fallback = lsp.CompletionOptions(trigger_characters=list(_TRIGGER_CHARACTERS))
+    return lsp.InitializeResult(
+        capabilities=lsp.ServerCapabilities(
+            position_encoding=lsp.PositionEncodingKind(encoding),
+            text_document_sync=lsp.TextDocumentSyncOptions(
+                open_close=True,
+                change=lsp.TextDocumentSyncKind.Incremental,
+                save=lsp.SaveOptions(include_text=False),
+            ),
+            inline_completion_provider=lsp.InlineCompletionOptions(),
+            completion_provider=fallback,
+            execute_command_provider=lsp.ExecuteCommandOptions(commands=[ACCEPTED_COMMAND]),
+        ),
+        server_info=lsp.ServerInfo(name="midfill", version=__version__),
+    )
+
+
+def initialized(session: Session, _params: None) -> None:
+    """``initialized``: the client listens now."""
+    session.ready()
+
+
+def shutdown(session: Session, _params: None) -> Awaitable[None]:
+    """``shutdown``: answered when everything is stored."""
+    return session.aclose()
+
+
+# -- documents ---------------------------------------------------------------------------
+
+
+def did_open(session: Session, params: wire.DidOpenParams) -> None:
+    """``textDocument/didOpen``."""
+    item = params.text_document
+    session.documents.open(item.uri, item.language_id, item.version, item.text)
+    session.service.document_opened(item.uri)
+
+
+def did_change(session: Session, params: wire.DidChangeParams) -> None:
+    """``textDocument/didChange``."""
+    uri, version = params.text_document.uri, params.text_document.version
+    changes = [
+        Change(text=change.text, span=_span(change.range)) for change in params.content_changes
+    ]
+    if not session.documents.change(uri, version, changes):
+        log.warning("the version of a document did not grow (%s)", version)
+    session.service.document_changed(uri)
+
+
+def did_close(session: Session, params: wire.DocumentParams) -> None:
+    """``textDocument/didClose``."""
+    uri = params.text_document.uri
+    session.documents.close(uri)
+    session.forget_document(uri)
+    session.service.document_closed(uri)
+
+
+def did_save(_session: Session, _params: wire.DocumentParams) -> None:
+    """``textDocument/didSave``: the text is known already."""
+
+
+def did_focus(session: Session, params: wire.DidFocusParams) -> None:
+    """``textDocument/didFocus``."""
+    if params.text_document is not None:
+        session.service.focused(params.text_document.uri)
+
+
+# -- completions -------------------------------------------------------------------------
+
+
+def inline_completion(
+    session: Session, params: wire.InlineCompletionParams
+) -> Awaitable[lsp.InlineCompletionList]:
+    """``textDocument/inlineCompletion``, with growing partial results if the client can."""
+    snapshot = _snapshot(session, params.text_document)
+    context = params.context
+    selected = context.selected_completion_info
+    trigger: Trigger = "invoked" if context.trigger_kind == _INVOKED else "automatic"
+    selected_text = selected.text if selected else ""
+    request = _request(session, snapshot, params.position, trigger, selected_text)
+    return _inline_completion(session, request, params.partial_result_token)
+
+
+async def _inline_completion(
+    session: Session, request: CompletionRequest | None, token: wire.Token | None
+) -> lsp.InlineCompletionList:
+    if request is None:
+        return lsp.InlineCompletionList(items=[])
+    encoding = session.documents.encoding
+    snapshot = request.snapshot
+    task = asyncio.current_task()
+
+    def send_partial(completion: Completion) -> None:
+        if task is not None and (task.cancelling() or task.done()):
+            # The request has been answered.
+            return
+        item = _inline_item(completion, snapshot, encoding)
+        session.notify("$/progress", {"token": token, "value": {"items": [item]}})
+
+    completion = await _complete(session, request, None if token is None else send_partial)
+    items = [_inline_item(completion, snapshot, encoding)] if completion else []
+    return lsp.InlineCompletionList(items=items)
+
+
+def completion(session: Session, params: wire.CompletionParams) -> Awaitable[lsp.CompletionList]:
+    """``textDocument/completion``, for clients without inline completions."""
+    snapshot = None
+    if not session.has_inline_completion:
+        snapshot = _snapshot(session, params.text_document)
+    request = _request(session, snapshot, params.position, "automatic", "")
+    return _completion(session, request)
+
+
+async def _completion(session: Session, request: CompletionRequest | None) -> lsp.CompletionList:
+    items = []
+    if request is not None:
+        completion = await _complete(session, request, None)
+        if completion is not None:
+            encoding = session.documents.encoding
+            items.append(_menu_item(completion, request.snapshot, encoding))
+    return lsp.CompletionList(is_incomplete=True, items=items)
+
+
+async def _complete(
+    session: Session,
+    request: CompletionRequest,
+    on_partial: Callable[[Completion], None] | None,
+) -> Completion | None:
+    answer = await session.service.complete(request, on_partial)
+    if isinstance(answer, Skip):
+        log.debug("request %s: no suggestion (%s)", request.id, answer.reason)
+        session.explain_skip(request.snapshot.uri, answer)
+        return None
+    return answer
+
+
+# -- what became of them -----------------------------------------------------------------
+
+
+def execute_command(session: Session, params: wire.ExecuteCommandParams) -> Awaitable[None]:
+    """``workspace/executeCommand midfill.accepted [id]``: answered when it is stored."""
+    arguments = params.arguments or []
+    if params.command != ACCEPTED_COMMAND:
+        raise JsonRpcInvalidParams("The only command is midfill.accepted.")
+    if len(arguments) != 1 or not isinstance(arguments[0], str):
+        raise JsonRpcInvalidParams("midfill.accepted takes one argument, the completion's id.")
+    # A cancelled request must not lose the event.
+    return asyncio.shield(session.spawn(session.service.accepted(arguments[0])))
+
+
+def did_show_completion(session: Session, params: wire.ItemParams) -> None:
+    """``textDocument/didShowCompletion``."""
+    session.service.shown(_completion_id(params.item))
+
+
+def did_partially_accept_completion(session: Session, params: wire.PartiallyAcceptedParams) -> None:
+    """``textDocument/didPartiallyAcceptCompletion``; the length counts UTF-16 units."""
+    n_utf16 = max(0, params.accepted_length)
+    session.service.partially_accepted(_completion_id(params.item), n_utf16)
+
+
+def did_dismiss_completion(session: Session, params: wire.ItemParams) -> None:
+    """``midfill/didDismissCompletion``."""
+    session.service.dismissed(_completion_id(params.item))
+
+
+HANDLERS: dict[str, Handler] = {
+    "initialize": initialize,
+    "initialized": initialized,
+    "shutdown": shutdown,
+    "textDocument/didOpen": did_open,
+    "textDocument/didChange": did_change,
+    "textDocument/didClose": did_close,
+    "textDocument/didSave": did_save,
+    "textDocument/didFocus": did_focus,
+    "textDocument/inlineCompletion": inline_completion,
+    "textDocument/completion": completion,
+    "workspace/executeCommand": execute_command,
+    "textDocument/didShowCompletion": did_show_completion,
+    "textDocument/didPartiallyAcceptCompletion": did_partially_accept_completion,
+    "midfill/didDismissCompletion": did_dismiss_completion,
+}
+
+
+# -- from the wire -----------------------------------------------------------------------
+
+
+def _snapshot(session: Session, document: wire.TextDocumentIdentifier) -> Snapshot | None:
+    try:
+        snapshot = session.documents.get(document.uri).snapshot()
+    except DocumentError as error:
+        log.warning("no suggestion: %s (%s)", error, error.code)
+        return None
+    if document.version is not None and document.version != snapshot.version:
+        # The position is one in another text.
+        log.info("no suggestion: asked for version %s of a document", document.version)
+        return None
+    return snapshot
+
+
+def _request(
+    session: Session,
+    snapshot: Snapshot | None,
+    position: wire.Position,
+    trigger: Trigger,
+    selected_text: str,
+) -> CompletionRequest | None:
+    if snapshot is None:
+        return None
+    encoding = session.documents.encoding
+    line, column = locate(snapshot.lines, position.line, position.character, encoding)
+    return CompletionRequest(
+        id=uuid.uuid4().hex,
+        snapshot=snapshot,
+        line=line,
+        column=column,
+        trigger=trigger,
+        selected_text=selected_text,
+        client=session.client_name,
+        received_s=time.monotonic(),
+    )
+
+
+def _span(value: wire.Range | None) -> Span | None:
+    if value is None:
+        return None
+    return Span(
+        start_line=value.start.line,
+        start_character=value.start.character,
+        end_line=value.end.line,
+        end_character=value.end.character,
+    )
+
+
+def _completion_id(item: wire.Item) -> str:
+    arguments = (item.command.arguments if item.command else None) or [None]
+    if not isinstance(arguments[0], str):
+        raise UsageError(
+            "The item does not say which suggestion it is.",
+            code="item_without_id",
+            hint="Send the item as it came from the server, with its command.",
+        )
+    return arguments[0]
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+# -- to the wire -------------------------------------------------------------------------
+
+
+def _range(completion: Completion, snapshot: Snapshot, encoding: PositionEncoding) -> lsp.Range:
+    line = snapshot.lines[completion.line]
+    end = completion.column + completion.replace_after
+    start_units = units_of(line, completion.column, encoding)
+    return lsp.Range(
+        start=lsp.Position(line=completion.line, character=start_units),
+        end=lsp.Position(line=completion.line, character=units_of(line, end, encoding)),
+    )
+
+
+def _accept(completion: Completion) -> lsp.Command:
+    return lsp.Command(
+        title="Accept the suggestion", command=ACCEPTED_COMMAND, arguments=[completion.id]
+    )
+
+
+def _inline_item(
+    completion: Completion, snapshot: Snapshot, encoding: PositionEncoding
+) -> lsp.InlineCompletionItem:
+    return lsp.InlineCompletionItem(
+        insert_text=completion.text,
+        range=_range(completion, snapshot, encoding),
+        command=_accept(completion),
+    )
+
+
+def _menu_item(
+    completion: Completion, snapshot: Snapshot, encoding: PositionEncoding
+) -> lsp.CompletionItem:
+    before = snapshot.lines[completion.line][: completion.column]
+    word = _word_at_end(before)
+    text_lines = completion.text.strip().splitlines() or [""]
+    more = " …" if len(text_lines) > 1 else ""
+    shown = (word + completion.text).strip()
+    return lsp.CompletionItem(
+        label=text_lines[0][:_MAX_LABEL_CHARS] + more,
+        kind=lsp.CompletionItemKind.Text,
+        detail="midfill",
+        documentation=lsp.MarkupContent(
+            kind=lsp.MarkupKind.Markdown,
+            value=f"{_fence(shown)}{snapshot.language}\n{shown}\n{_fence(shown)}",
+        ),
+        # Clients filter by the word left of the cursor, which the text goes on from.
+        filter_text=word + text_lines[0],
+        insert_text_format=lsp.InsertTextFormat.PlainText,
+        insert_text_mode=lsp.InsertTextMode.AsIs,
+        text_edit=lsp.TextEdit(
+            range=_range(completion, snapshot, encoding), new_text=completion.text
+        ),
+        command=_accept(completion),
+    )
+
+
+def _word_at_end(text: str) -> str:
+    start = len(text)
+    while start > 0 and (text[start - 1].isalnum() or text[start - 1] == "_"):
+        start -= 1
+    return text[start:]
+
+
+def _fence(text: str) -> str:
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return fence

@@ -1,0 +1,155 @@
+"""What a server knows about its one client."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from lsp_server.documents import DocumentStore
+from lsp_server.lifecycle.reporting import describe
+from lsp_server.types import Completion, CompletionRequest, OnPartial, OnStatus, Skip, Status
+
+log = logging.getLogger("midfill.lsp")
+
+Notify = Callable[[str, Any], None]
+
+_MESSAGE_ERROR, _MESSAGE_WARNING, _MESSAGE_LOG = 1, 2, 4
+_MAX_REASONS = 256
+
+
+class Service(Protocol):
+    """What the handlers need of the completion service."""
+
+    on_status: OnStatus
+
+    async def complete(
+        self, request: CompletionRequest, on_partial: OnPartial | None = None
+    ) -> Completion | Skip:
+        """A suggestion, or the reason why there is none."""
+
+    async def accepted(self, completion_id: str) -> None:
+        """The user took a suggestion; returns once that is stored."""
+
+    def shown(self, completion_id: str) -> None:
+        """The client shows a suggestion."""
+
+    def partially_accepted(self, completion_id: str, n_utf16: int) -> None:
+        """The user took the first ``n_utf16`` UTF-16 units of a suggestion."""
+
+    def dismissed(self, completion_id: str) -> None:
+        """The user turned a suggestion down."""
+
+    def document_opened(self, uri: str) -> None:
+        """A document was opened."""
+
+    def document_changed(self, uri: str) -> None:
+        """A document was edited."""
+
+    def document_closed(self, uri: str) -> None:
+        """A document was closed."""
+
+    def focused(self, uri: str) -> None:
+        """The user looks at a document."""
+
+    async def start(self) -> None:
+        """Say how things stand."""
+
+    async def aclose(self) -> None:
+        """End all requests and store all events."""
+
+
+class Session:
+    """One client: its documents, what it can do, and what it was told.
+
+    Args:
+        service: makes the completions.
+        notify: sends a notification to the client.
+    """
+
+    def __init__(self, service: Service, notify: Notify) -> None:
+        self.service = service
+        self.documents = DocumentStore()
+        self.client_name = ""
+        self.has_inline_completion = False
+        self.notify = notify
+        self._ready = False
+        self._closed: asyncio.Task[None] | None = None
+        self._status: Status | None = None
+        self._shown_messages: set[str] = set()
+        self._told_reasons: set[tuple[str, str]] = set()
+        self._background: set[asyncio.Future[Any]] = set()
+        service.on_status = self.report_status
+
+    def ready(self) -> None:
+        """The client may be told things now; start the service."""
+        if self._ready:
+            return
+        self._ready = True
+        if self._status is not None:
+            self.report_status(self._status)
+        self.spawn(self.service.start())
+
+    def report_status(self, status: Status) -> None:
+        """Tell the client how things stand.
+
+        Clients without a status line see each new warning or error once as a message.
+        """
+        self._status = status
+        if not self._ready:
+            return
+        self.notify(
+            "didChangeStatus",
+            {"kind": status.kind, "busy": status.busy, "message": status.message},
+        )
+        if status.kind in ("Warning", "Error") and status.message:
+            self._show_once(status)
+
+    def _show_once(self, status: Status) -> None:
+        told = self._shown_messages
+        if status.message in told or len(told) >= _MAX_REASONS:
+            return
+        told.add(status.message)
+        kind = _MESSAGE_ERROR if status.kind == "Error" else _MESSAGE_WARNING
+        self.notify("window/showMessage", {"type": kind, "message": f"midfill: {status.message}"})
+
+    def explain_skip(self, uri: str, skip: Skip) -> None:
+        """Write a reason for an empty answer to the client's log, once for each document."""
+        if not skip.message or (uri, skip.reason) in self._told_reasons:
+            return
+        if len(self._told_reasons) >= _MAX_REASONS:
+            self._told_reasons.clear()
+        self._told_reasons.add((uri, skip.reason))
+        text = f"midfill: no suggestion ({skip.reason}): {skip.message}"
+        self.notify("window/logMessage", {"type": _MESSAGE_LOG, "message": text})
+
+    def forget_document(self, uri: str) -> None:
+        """A document was closed; its reasons may be told again when it is opened."""
+        self._told_reasons = {told for told in self._told_reasons if told[0] != uri}
+
+    def spawn(self, work: Awaitable[Any]) -> asyncio.Future[Any]:
+        """Run something in the background; a failure is logged and goes no further."""
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background_done)
+        return task
+
+    def _background_done(self, task: asyncio.Future[Any]) -> None:
+        self._background.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.error("work in the background failed: %s", describe(error))
+
+    async def aclose(self) -> None:
+        """Close the service; a second call waits for the first."""
+        if self._closed is None:
+            self._closed = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closed)
+
+    async def _close(self) -> None:
+        for task in list(self._background):
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.service.aclose()
