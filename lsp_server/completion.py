@@ -218,7 +218,7 @@ class CompletionService:
 
         started_s = time.monotonic()
         context = self._gather(request, self._budget(client))
-        if context.scope.kind == "comment" and not context.scope.line_after.strip() == "":
+        if context.scope.kind == "comment" and context.scope.line_after.strip():
             return Skip(reason="inside_comment", message="The cursor is inside a comment.")
         prompt = fim.build_prompt(context)
         context_ms = 1000 * (time.monotonic() - started_s)

@@ -1,4 +1,4 @@
-"""Structs that cross module or process boundaries. Frozen, keyword-only; new fields get defaults."""
+"""Structs that cross module or process borders. Frozen, keyword-only; new fields get defaults."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class ScriptedBackend:
         prompt = "".join(segment.text for segment in job.request.segments)
         prefix = _prefix(job.request.segments)
         clock.n_prompt = len(prompt)
-        clock.n_reused = len(os.path.commonprefix([prompt, self._last_prompt]))
+        clock.n_reused = _n_shared(prompt, self._last_prompt)
         self._last_prompt = prompt
         clock.mark("prefill")
         counts = tuple(len(segment.text) for segment in job.request.segments)
@@ -124,6 +124,10 @@ def _prefix(segments: tuple[Segment, ...]) -> str:
         if role == "fim_prefix":
             prefix += segment.text
     return prefix
+
+
+def _n_shared(a: str, b: str) -> int:
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def _words(text: str) -> list[str]:

@@ -66,8 +66,8 @@ async def until_gone(pid: int) -> None:
     """Wait for the end of a process that is not our child any more."""
     async with asyncio.timeout(20):
         while psutil.pid_exists(pid):
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return
             await asyncio.sleep(0.01)
 
 
