@@ -124,10 +124,11 @@ def _indent(data: bytes, start: int) -> str:
 
 
 def _docstring(body: tree_sitter.Node, data: bytes) -> str:
-    first = body.named_child(0)
+    # The body of half-typed code may have no child at all.
+    first = next(iter(body.named_children), None)
     if first is None or first.type != "expression_statement":
         return ""
-    string = first.named_child(0)
+    string = next(iter(first.named_children), None)
     if string is None or string.type != "string":
         return ""
     text = _text(string, data).lstrip("rRuUbB").strip("\"'").strip()

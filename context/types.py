@@ -89,6 +89,7 @@ class CursorScope(msgspec.Struct, frozen=True, kw_only=True):
             body: the indent a new statement there should have).
         multi_line: whether a suggestion of several lines makes sense here.
         enclosing: qualified name of the enclosing function or class ("" at module level).
+        language: LSP language id of the file.
     """
 
     kind: Literal["code", "string", "docstring", "comment"]
@@ -98,6 +99,7 @@ class CursorScope(msgspec.Struct, frozen=True, kw_only=True):
     indent: str
     multi_line: bool
     enclosing: str = ""
+    language: str = "python"
 
 
 class FileContext(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,210 @@
+"""Strings, comments and brackets of Python text that need not be complete.
+
+The cursor is nearly always in a half-typed place, where a syntax tree says little; this looks
+only at the text left of it. Positions are character offsets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["string", "comment", "open", "close", "statement"]
+
+_CLOSER = {"(": ")", "[": "]", "{": "}"}
+
+# Possessive repeats keep each pattern linear. The named groups match where the text ends inside a
+# string; a string in single quotes that is not closed ends with its line.
+_STRINGS = r"""
+    \"{3} [^"\\]*+ (?: (?: \\(?:.|\Z) | "(?!"") ) [^"\\]*+ )*+ (?: \"{3} | (?P<open_d3>\Z) )
+  | '{3}  [^'\\]*+ (?: (?: \\(?:.|\Z) | '(?!'') ) [^'\\]*+ )*+ (?: '{3}  | (?P<open_s3>\Z) )
+  | "     [^"\\\n]*+ (?: \\(?:.|\Z) [^"\\\n]*+ )*+ (?: " | (?P<open_d>\Z) | (?=\n) )
+  | '     [^'\\\n]*+ (?: \\(?:.|\Z) [^'\\\n]*+ )*+ (?: ' | (?P<open_s>\Z) | (?=\n) )
+"""
+_COMMENT = r"(?P<comment> \# [^\n]*+ )"
+# Words that begin a statement and never a line inside brackets.
+_STATEMENT = r"""
+    (?P<statement> ^ [ \t]*+ (?: def | class | return | import | raise | while | try | pass
+        | break | continue | del | global | nonlocal | assert | with | elif | except | finally
+        )\b (?! [ \t]*= ) )
+"""
+_FLAGS = re.VERBOSE | re.DOTALL | re.MULTILINE
+_TEXT_TOKEN = re.compile(f"{_COMMENT} | {_STRINGS}", _FLAGS)
+_TOKEN = re.compile(
+    rf"{_COMMENT} | {_STRINGS} | (?P<bracket> [()\[\]{{}}] ) | {_STATEMENT}", _FLAGS
+)
+_QUOTES = {"open_d3": '"""', "open_s3": "'''", "open_d": '"', "open_s": "'"}
+# The rest of a string that begins further left.
+_STRING_ENDS = {
+    '"""': re.compile(r'[^"\\]*+(?:(?:\\(?:.|\Z)|"(?!""))[^"\\]*+)*+(?:"{3}|(?P<open>\Z))', _FLAGS),
+    "'''": re.compile(r"[^'\\]*+(?:(?:\\(?:.|\Z)|'(?!''))[^'\\]*+)*+(?:'{3}|(?P<open>\Z))", _FLAGS),
+    '"': re.compile(r'[^"\\\n]*+(?:\\(?:.|\Z)[^"\\\n]*+)*+(?:"|(?P<open>\Z)|(?=\n))', _FLAGS),
+    "'": re.compile(r"[^'\\\n]*+(?:\\(?:.|\Z)[^'\\\n]*+)*+(?:'|(?P<open>\Z)|(?=\n))", _FLAGS),
+}
+_COMMENT_END = re.compile(r"[^\n]*+")
+# Where a scan for brackets may begin: none of these stands inside brackets at column 0.
+_ANCHOR = re.compile(r"^(?:def|class|import|async[ ]def|@\w)", re.MULTILINE)
+_ANCHOR_CHARS = 4096
+
+
+class Lexical(msgspec.Struct, frozen=True, kw_only=True):
+    """What surrounds a position.
+
+    Args:
+        quote: quotes of the string it is in ("" outside of strings).
+        quote_start: offset of that string's first quote.
+        comment: whether it is in a comment.
+        brackets: the open brackets, outermost first, e.g. ``([``.
+        bracket_start: offset of the outermost open bracket.
+        continued: whether a backslash joins the next line.
+    """
+
+    quote: str = ""
+    quote_start: int = 0
+    comment: bool = False
+    brackets: str = ""
+    bracket_start: int = 0
+    continued: bool = False
+
+    @property
+    def joined(self) -> bool:
+        """Whether a line that begins here continues an earlier one."""
+        return bool(self.quote or self.brackets or self.continued)
+
+
+class Token(msgspec.Struct, frozen=True):
+    """A string, a comment, a bracket, or the first word of a statement.
+
+    Args:
+        kind: which of them.
+        start: offset of its first character.
+        end: offset after it.
+        quote: for a string that the text ends in, its quotes.
+    """
+
+    kind: Kind
+    start: int
+    end: int
+    quote: str = ""
+
+
+def flat(text: str) -> str:
+    """``text`` of the same length, with ``\\n`` for every character of an EOL."""
+    if "\r" not in text:
+        return text
+    return text.replace("\\\r\n", " \\\n").replace("\r", "\n")
+
+
+def tokens(text: str, state: Lexical | None = None, start: int = 0) -> Iterator[Token]:
+    """The tokens of a text, in order.
+
+    Args:
+        text: with ``\\n`` as EOL (see ``flat``).
+        state: what the text begins in.
+        start: offset to begin at.
+    """
+    if state is not None and state.quote:
+        found = _STRING_ENDS[state.quote].match(text, start)
+        if found is not None:
+            open_quote = state.quote if found.start("open") >= 0 else ""
+            yield Token("string", start, found.end(), open_quote)
+            start = found.end()
+    elif state is not None and state.comment:
+        end = _COMMENT_END.match(text, start)
+        if end is not None:
+            yield Token("comment", start, end.end())
+            start = end.end()
+    for found in _TOKEN.finditer(text, start):
+        name = found.lastgroup
+        if name == "bracket":
+            kind: Kind = "open" if found.group() in _CLOSER else "close"
+            yield Token(kind, found.start(), found.end())
+        elif name in ("comment", "statement"):
+            yield Token("comment" if name == "comment" else "statement", found.start(), found.end())
+        else:
+            yield Token("string", found.start(), found.end(), _QUOTES.get(name or "", ""))
+
+
+def advance(text: str, state: Lexical | None = None, start: int = 0) -> Lexical:
+    """What surrounds the end of a text.
+
+    Args:
+        text: with ``\\n`` as EOL.
+        state: what the text begins in; its offsets are kept.
+        start: offset to begin at.
+    """
+    stack = list(state.brackets) if state is not None else []
+    bracket_start = state.bracket_start if state is not None else 0
+    quote, quote_start, comment = "", 0, False
+    for token in tokens(text, state, start):
+        if token.kind == "open":
+            if not stack:
+                bracket_start = token.start
+            stack.append(text[token.start])
+        elif token.kind == "close":
+            close(stack, text[token.start])
+        elif token.kind == "statement":
+            if token.start > start:
+                stack.clear()
+        elif token.end == len(text):
+            quote, comment = token.quote, token.kind == "comment"
+            quote_start = token.start
+            if state is not None and state.quote and token.start == start:
+                quote_start = state.quote_start
+    continued = not quote and not comment and text.endswith(("\\\n", "\\"))
+    return Lexical(
+        quote=quote,
+        quote_start=quote_start,
+        comment=comment,
+        brackets="".join(stack),
+        bracket_start=bracket_start,
+        continued=continued,
+    )
+
+
+def close(stack: list[str], closer: str) -> bool:
+    """Close the innermost bracket of a kind, and all that were left open inside it.
+
+    Returns:
+        Whether there was one.
+    """
+    for index in range(len(stack) - 1, -1, -1):
+        if _CLOSER[stack[index]] == closer:
+            del stack[index:]
+            return True
+    return False
+
+
+def locate(text: str) -> tuple[Lexical, list[tuple[int, int]]]:
+    """What surrounds the end of a file's first part, however long that is.
+
+    Strings and comments are looked for from the first character on, brackets only from the last
+    definition or import at column 0.
+
+    Args:
+        text: with ``\\n`` as EOL, from the beginning of the file.
+
+    Returns:
+        The state, and the ranges of strings of several lines.
+    """
+    spans = [
+        found.span()
+        for found in _TEXT_TOKEN.finditer(text)
+        if text.startswith(('"""', "'''"), found.start()) or "\n" in found.group()
+    ]
+    spans = [(start, end) for start, end in spans if "\n" in text[start:end]]
+    return advance(text, None, _anchor(text, spans)), spans
+
+
+def _anchor(text: str, spans: list[tuple[int, int]]) -> int:
+    end = len(text)
+    while end > 0:
+        start = text.rfind("\n", 0, max(0, end - _ANCHOR_CHARS)) + 1
+        for found in reversed(list(_ANCHOR.finditer(text, start, end))):
+            if not any(a < found.start() < b for a, b in spans):
+                return found.start()
+        end = start
+    return 0

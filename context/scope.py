@@ -1,0 +1,325 @@
+"""Where the cursor stands: in code or text, in which definition, in which block."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import tree_sitter
+
+from context.lexical import Lexical, flat, locate
+from context.source import line_comment
+from context.types import CursorScope, SourceFile
+
+Kind = Literal["code", "string", "docstring", "comment"]
+
+_EOL = re.compile(rb"[\r\n]")
+_INK = re.compile(rb"[^\s]")
+_DEFINITION = re.compile(r"[ \t]*(?:async[ \t]+def|def|class)[ \t]+(\w+)")
+_BLOCK_WORDS = re.compile(
+    r"[ \t]*(?:async|def|class|if|elif|else|for|while|try|except|finally|with|match|case)\b"
+)
+_LEAVES = re.compile(r"[ \t]*(?:return|raise|pass|break|continue)\b")
+_CLOSERS_ONLY = re.compile(r"""[)\]}>"'`:;,\s]*""")
+_FIRST_BLOCK = re.compile(r"^(?:def|class|if|for|while|with|try|async)\b[^\n]*:\n([ \t]+)\S", re.M)
+_DEFAULT_UNIT = "    "
+# Line ends that open a block in languages without a grammar here.
+_OPENS = re.compile(r"(?:[{(\[:]|=>|->|\b(?:then|do|else|begin|repeat)|\bfunction\b.*\))$")
+_PROSE = frozenset({"plaintext", "markdown", "html"})
+_N_LINES_BACK = 20_000
+
+
+def cursor_scope(file: SourceFile, root: tree_sitter.Node | None, cursor: int) -> CursorScope:
+    """Describe a position of a file; never fails, however broken the text is.
+
+    Args:
+        file: the text; lines end with ``\\n``, ``\\r\\n`` or ``\\r``.
+        root: root of its syntax tree, which tells Python from other languages; what is said here
+            comes from the text left of the cursor, since a tree of half-typed code is unsteady.
+        cursor: byte offset; an offset past the end means the end.
+    """
+    data = file.data
+    cursor = max(0, min(cursor, len(data)))
+    before = flat(data[:cursor].decode("utf-8", "replace").removeprefix("\ufeff"))
+    line_end = _eol(data, cursor)
+    line_after = data[cursor:line_end].decode("utf-8", "replace")
+    next_line = _next_line(data, line_end)
+    line_before = before[before.rfind("\n") + 1 :]
+    if root is None and file.language != "python":
+        return _plain_scope(file.language, before, line_before, line_after, next_line)
+    lexical, spans = locate(before)
+    lines = _Lines(before, spans)
+    kind = _kind(before, lexical)
+    statement = _statement_start(before, lexical)
+    opens = kind == "code" and not lexical.brackets and _opens_block(before, statement)
+    indent = _indent(lines, lexical, kind, statement, opens, next_line)
+    return CursorScope(
+        kind=kind,
+        line_before=line_before,
+        line_after=line_after,
+        next_line=next_line,
+        indent=indent,
+        multi_line=_multi_line(line_before, line_after, kind, lexical, opens),
+        enclosing=lines.enclosing(statement if not opens else len(before), indent),
+        language=file.language,
+    )
+
+
+def width(indent: str) -> int:
+    """Columns that leading white space takes; a tab ends at the next multiple of eight."""
+    return len(indent.expandtabs(8))
+
+
+def leading(line: str) -> str:
+    """The white space a line begins with."""
+    return line[: len(line) - len(line.lstrip(" \t\f"))]
+
+
+# -- parts of the file -------------------------------------------------------------------
+
+
+def _eol(data: bytes, offset: int) -> int:
+    found = _EOL.search(data, offset)
+    return found.start() if found else len(data)
+
+
+def _next_line(data: bytes, line_end: int) -> str:
+    found = _INK.search(data, line_end)
+    if found is None:
+        return ""
+    start = max(data.rfind(b"\n", 0, found.start()), data.rfind(b"\r", 0, found.start())) + 1
+    return data[start : _eol(data, found.start())].decode("utf-8", "replace")
+
+
+class _Lines:
+    """The lines left of the cursor, seen from the last one upwards."""
+
+    def __init__(self, before: str, spans: list[tuple[int, int]]) -> None:
+        self.before = before
+        self._spans = spans
+
+    def above(self, offset: int) -> tuple[int, str] | None:
+        """Start and text of the next line of code above the line that holds ``offset``.
+
+        Blank lines, comments, lines inside strings of several lines and closing brackets at the
+        beginning of a line are passed over.
+        """
+        before = self.before
+        end = before.rfind("\n", 0, offset)
+        while end >= 0:
+            start = before.rfind("\n", 0, end) + 1
+            inside = self._span_start(start)
+            if inside is not None:
+                end = before.find("\n", inside)
+                start = before.rfind("\n", 0, inside) + 1
+            line = before[start:end]
+            if line.strip() and line.lstrip()[0] not in "#)]}":
+                return start, line
+            end = start - 1
+        return None
+
+    def enclosing(self, offset: int, indent: str) -> str:
+        """Qualified name of the definitions around a line with this indent."""
+        names: list[str] = []
+        column = width(indent)
+        for _ in range(_N_LINES_BACK):
+            if column == 0:
+                break
+            found = self.above(offset)
+            if found is None:
+                break
+            offset, line = found
+            if width(leading(line)) < column:
+                column = width(leading(line))
+                name = _DEFINITION.match(line)
+                if name:
+                    names.append(name.group(1))
+        return ".".join(reversed(names))
+
+    def levels(self, offset: int) -> list[str]:
+        """Indents of the blocks that are open at a line, innermost first."""
+        found: list[str] = []
+        for _ in range(_N_LINES_BACK):
+            above = self.above(offset)
+            if above is None or (found and width(found[-1]) == 0):
+                break
+            offset, line = above
+            if not found or width(leading(line)) < width(found[-1]):
+                found.append(leading(line))
+        return found
+
+    def unit(self) -> str:
+        """One step of indent, as this file has it."""
+        found = _FIRST_BLOCK.search(self.before)
+        return found.group(1) if found else _DEFAULT_UNIT
+
+    def _span_start(self, offset: int) -> int | None:
+        low, high = 0, len(self._spans)
+        while low < high:
+            middle = (low + high) // 2
+            if self._spans[middle][1] <= offset:
+                low = middle + 1
+            else:
+                high = middle
+        if low < len(self._spans) and self._spans[low][0] < offset:
+            return self._spans[low][0]
+        return None
+
+
+# -- Python ------------------------------------------------------------------------------
+
+
+def _kind(before: str, lexical: Lexical) -> Kind:
+    if lexical.comment:
+        return "comment"
+    if not lexical.quote:
+        return "code"
+    if lexical.brackets:
+        return "string"
+    line_start = before.rfind("\n", 0, lexical.quote_start) + 1
+    if before[line_start : lexical.quote_start].strip().lower() not in ("", "r", "u"):
+        return "string"
+    head = before[:line_start].rstrip()
+    if not _code_before(head):
+        return "docstring"
+    return "docstring" if head.endswith(":") and _is_definition(head) else "string"
+
+
+def _code_before(head: str) -> bool:
+    return any(line.strip() and not line.lstrip().startswith("#") for line in head.split("\n"))
+
+
+def _is_definition(head: str) -> bool:
+    """Whether a text ends with the header of a function or class, perhaps of several lines."""
+    for line in reversed(head.rsplit("\n", 64)[-64:]):
+        if _DEFINITION.match(line):
+            return True
+        if line.lstrip()[:1] not in (")", "]", "") and not line.rstrip().endswith((",", "(", "[")):
+            return False
+    return False
+
+
+def _statement_start(before: str, lexical: Lexical) -> int:
+    """First character of the line on which the cursor's statement begins."""
+    at = len(before)
+    if lexical.quote:
+        at = lexical.quote_start
+    if lexical.brackets:
+        at = min(at, lexical.bracket_start)
+    start = before.rfind("\n", 0, at) + 1
+    while before.endswith("\\\n", 0, start):
+        start = before.rfind("\n", 0, start - 1) + 1
+    return start
+
+
+def _opens_block(before: str, statement: int) -> bool:
+    text = before[statement:].rstrip(" \t")
+    return text.endswith(":") and bool(_BLOCK_WORDS.match(text))
+
+
+def _indent(
+    lines: _Lines, lexical: Lexical, kind: Kind, statement: int, opens: bool, next_line: str
+) -> str:
+    before = lines.before
+    end = before.find("\n", statement)
+    line = before[statement : len(before) if end < 0 else end]
+    if opens:
+        return leading(line) + lines.unit()
+    if lexical.joined or line.strip():
+        return leading(line)
+    return _blank_line_indent(lines, statement, line, next_line)
+
+
+def _blank_line_indent(lines: _Lines, start: int, typed: str, next_line: str) -> str:
+    found = lines.above(start)
+    if found is None:
+        return typed
+    above_start, above = found
+    levels = lines.levels(start)
+    text = lines.before[above_start:start].rstrip()
+    own = levels[0]
+    if _BLOCK_WORDS.match(above) and _ends_header(text):
+        deeper = own + lines.unit()
+        return typed if width(typed) > width(own) else deeper
+    if typed:
+        fitting = [level for level in levels if width(level) <= width(typed)]
+        return fitting[0] if fitting else typed
+    # At column 0 nothing is said yet: the lines around have to tell.
+    has_gap = lines.before[above_start:start].endswith("\n\n")
+    if has_gap and width(leading(next_line)) < width(own):
+        return leading(next_line)
+    if _LEAVES.match(above) and len(levels) > 1:
+        return levels[1]
+    return own
+
+
+def _ends_header(text: str) -> bool:
+    """Whether the last line of a statement is the end of a block's header."""
+    last = text.split("\n")[-1]
+    return re.sub(r"\s+#.*$", "", last).rstrip().endswith(":")
+
+
+def _multi_line(before: str, after: str, kind: Kind, lexical: Lexical, opens: bool) -> bool:
+    if not _CLOSERS_ONLY.fullmatch(after):
+        return False
+    if not before.strip():
+        return True
+    if kind in ("string", "docstring"):
+        # Just behind the opening quotes of a text of several lines.
+        return len(lexical.quote) == 3 and before.rstrip().endswith(lexical.quote)
+    return kind == "code" and (opens or before.rstrip().endswith(("(", "[", "{")))
+
+
+# -- other languages ---------------------------------------------------------------------
+
+
+def _plain_scope(
+    language: str, before: str, line_before: str, line_after: str, next_line: str
+) -> CursorScope:
+    """The same from lines alone, for languages without a grammar."""
+    kind = _plain_kind(language, before, line_before)
+    text = line_before.rstrip()
+    opens = kind == "code" and language not in _PROSE and bool(_OPENS.search(text))
+    above = before[: len(before) - len(line_before)].rstrip()
+    above = above[above.rfind("\n") + 1 :]
+    indent = leading(line_before)
+    if opens:
+        indent += _plain_unit(before)
+    elif not text and not line_before:
+        indent = leading(above)
+        if language not in _PROSE and _OPENS.search(above):
+            indent += _plain_unit(before)
+    return CursorScope(
+        kind=kind,
+        line_before=line_before,
+        line_after=line_after,
+        next_line=next_line,
+        indent=indent,
+        multi_line=bool(_CLOSERS_ONLY.fullmatch(line_after)) and (not text or opens),
+        language=language,
+    )
+
+
+def _plain_unit(before: str) -> str:
+    found = re.search(r"^[^\s].*\n(\t|[ ]{2,8})\S", before, re.M)
+    return found.group(1) if found else _DEFAULT_UNIT
+
+
+def _plain_kind(language: str, before: str, line_before: str) -> Kind:
+    if language in _PROSE:
+        return "code"
+    marker = line_comment(language)
+    if marker == "//" or language == "css":
+        tail = before[-20_000:]
+        if tail.rfind("/*") > tail.rfind("*/"):
+            return "comment"
+    quotes = '"`' if language in ("rust", "lisp", "clojure") else "\"'`"
+    strings = "|".join(rf"{q}(?:\\.|[^{q}\\])*(?P<open{i}>\Z|\\\Z)|{q}(?:\\.|[^{q}\\])*{q}"
+                       for i, q in enumerate(quotes))  # fmt: skip
+    pattern = (rf"(?P<comment>{re.escape(marker)}.*)|" if marker else "") + strings
+    for found in re.finditer(pattern, line_before[-2000:]):
+        if found.lastgroup == "comment":
+            return "comment"
+        if found.lastgroup is not None:
+            return "string"
+    return "code"
