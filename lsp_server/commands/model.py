@@ -285,7 +285,8 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("id", "model", box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("id", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
     for name in ("licence", "default for", "fetched"):
         table.add_column(name)
@@ -294,10 +295,10 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         if row["default_here"]:
             default = f"{default} (this machine)".strip()
         style = "green" if row["fetched"] else ""
-        cells = (row["id"], row["title"], _size(row["size_bytes"]), row["licence"] or "your own")
+        cells = (row["id"], _size(row["size_bytes"]), row["licence"] or "your own file")
         table.add_row(*cells, default, "yes" if row["fetched"] else "", style=style)
     console = Console()
-    console.print(table, markup=False)
+    console.print(table)
     if not any(row["fetched"] for row in rows):
         console.print("\nNone is fetched yet. Run: midfill model fetch", highlight=False)
 

@@ -14,6 +14,7 @@ from lsp_server.errors import ModelNotFoundError
 
 Device = Literal["cpu", "gpu"]
 _GB = 10**9
+_SMALL_GPU_ID = "1.5b-instruct-q4"
 
 
 class PackageParts(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +120,7 @@ ENTRIES: tuple[ModelEntry, ...] = (
         filename="qwen2.5-coder-3b-q8_0.gguf",
         size_bytes=3_285_476_160,
         sha256="a522a906e299ed34db738b9626b2cd0da9e446c14674468a22fc2eae3dbd344d",
-        licence="Qwen Research License (no commercial use)",
+        licence="Qwen Research",
         fim_family="qwen2.5-coder",
         n_params=3_090_000_000,
         min_gpu_bytes=5 * _GB,
@@ -168,9 +169,8 @@ def default_entry(gpu_memory_bytes: int | None) -> ModelEntry:
     fitting = [e for e in ENTRIES if e.default_for == "gpu" and e.min_gpu_bytes <= memory]
     if fitting:
         return max(fitting, key=lambda entry: entry.min_gpu_bytes)
-    small = find("1.5b-instruct-q4")
-    if small.min_gpu_bytes <= memory:
-        return small
+    if memory and memory >= find(_SMALL_GPU_ID).min_gpu_bytes:
+        return find(_SMALL_GPU_ID)
     return next(entry for entry in ENTRIES if entry.default_for == "cpu")
 
 

