@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -52,6 +53,10 @@ def fetch(
         StoreError: the model folder cannot be written.
     """
     target = store.entry_path(entry)
+    # Before the lock, so that a model in a read-only folder counts as fetched.
+    if target.is_file():
+        with contextlib.suppress(ModelInvalidError):
+            return gate.ensure_trusted(target)
     paths.private_dir(target.parent)
     lock_path = target.with_name(target.name + ".lock")
     with locked(lock_path, wait=False) as held:

@@ -70,6 +70,20 @@ def test_present_model_is_not_fetched_again(tiny: ModelEntry) -> None:
     assert again.n_fetches == 0
 
 
+def test_present_model_in_a_read_only_folder_is_fine(
+    tiny: ModelEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that is there needs no writing."""
+    path = fetch(tiny, Notes(), [Bytes(TINY_BYTES)]).path
+
+    def refuse(*arguments: Any, **named: Any) -> int:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refuse)
+        assert fetch(tiny, Notes(), [Bytes(b"")]).path == path
+
+
 def test_damaged_model_is_fetched_again(tiny: ModelEntry) -> None:
     """A file that is not the model any more is replaced, with a line that says so."""
     path = fetch(tiny, Notes(), [Bytes(TINY_BYTES)]).path
