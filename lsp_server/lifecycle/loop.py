@@ -12,7 +12,7 @@ from typing import Any
 
 from lsp_server.lifecycle.channel import Channel, Ended, Event
 from lsp_server.lifecycle.frames import Fault
-from lsp_server.lifecycle.parent import watch
+from lsp_server.lifecycle.parent import ParentWatch, watch
 from lsp_server.lifecycle.protocol import ServerProtocol
 from lsp_server.lifecycle.reporting import describe
 
@@ -94,7 +94,8 @@ class MainLoop:
             self._channel.handled()
 
     def _watch_parent(self, process_id: int | None) -> None:
-        work = watch(process_id, lambda: self._leave("the editor's process has ended"))
+        parent = ParentWatch(process_id)
+        work = watch(parent, lambda: self._leave("the editor's process has ended"))
         self._parent_watch = self._loop.create_task(work)
 
     def _leave(self, reason: str) -> None:

@@ -45,18 +45,17 @@ class ParentWatch:
 
 
 async def watch(
-    process_id: int | None,
+    parent: ParentWatch,
     on_dead: Callable[[], None],
     interval_s: float = WATCH_INTERVAL_S,
 ) -> None:
     """Look after the editor until it has ended, then call ``on_dead``.
 
     Args:
-        process_id: ``initialize.processId``.
+        parent: the process.
         on_dead: called once.
         interval_s: seconds between two looks.
     """
-    parent = ParentWatch(process_id)
-    while parent.is_alive():  # noqa: ASYNC110 - there is no event to wait for
+    while parent.is_alive():
         await asyncio.sleep(interval_s)
     on_dead()

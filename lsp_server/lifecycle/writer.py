@@ -14,6 +14,8 @@ from lsp_server.lifecycle.frames import frame
 # What may wait for a client that does not read. Beyond it, what the client can do without is
 # dropped; replies are kept, and no more requests are read until they are gone.
 MAX_QUEUED_BYTES = 8 * 1024 * 1024
+# From here on a client counts as slow, and messages that replace each other are merged.
+MIN_BACKLOG_BYTES = 64 * 1024
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -67,13 +69,13 @@ class Writer:
         Args:
             body: JSON.
             droppable: whether the client can do without it.
-            key: the message takes the place of a waiting one with the same key.
+            key: for a slow client the message takes the place of a waiting one with this key.
         """
         entry = _Entry(frame(body), key)
         with self._condition:
             if self._closed or self._broken:
                 return
-            if key and key in self._latest:
+            if key in self._latest and self._n_bytes > MIN_BACKLOG_BYTES:
                 self._forget(self._latest[key])
             self._queue[self._next_number] = entry
             self._n_bytes += len(entry.data)
