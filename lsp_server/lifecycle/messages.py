@@ -174,6 +174,16 @@ class CancelParams(_Params, frozen=True):
     id: MessageId
 
 
+REQUESTS = frozenset(
+    {
+        "initialize",
+        "shutdown",
+        "textDocument/inlineCompletion",
+        "textDocument/completion",
+        "workspace/executeCommand",
+    }
+)
+
 # Every method that is answered or acted on; None: its params are not read.
 PARAMS: dict[str, type[_Params] | None] = {
     "initialize": InitializeParams,

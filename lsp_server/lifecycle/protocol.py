@@ -16,7 +16,7 @@ from pygls.protocol import LanguageServerProtocol
 
 from lsp_server.errors import MidfillError
 from lsp_server.lifecycle.frames import Fault
-from lsp_server.lifecycle.messages import PARAMS, CancelParams, MessageId
+from lsp_server.lifecycle.messages import PARAMS, REQUESTS, CancelParams, MessageId
 from lsp_server.lifecycle.reporting import describe
 from lsp_server.lifecycle.writer import Writer
 
@@ -95,7 +95,7 @@ class ServerProtocol(LanguageServerProtocol):
             self._refuse(msg_id, ErrorCodes.InvalidRequest, "initialize may be sent only once.")
         elif msg_id in self._running:
             self._refuse(msg_id, ErrorCodes.InvalidRequest, "A request with this id is running.")
-        elif method not in self.fm.features:
+        elif method not in REQUESTS:
             self._refuse(msg_id, ErrorCodes.MethodNotFound, "The method is not supported.")
         else:
             self._call(msg_id, method, raw)
@@ -151,15 +151,14 @@ class ServerProtocol(LanguageServerProtocol):
         if self.state != "ready":
             log.info("%s came before initialize or after shutdown and is ignored", method[:80])
             return
-        handler = self.fm.features.get(method)
-        if handler is None and method != "$/cancelRequest":
+        if method not in PARAMS or method in REQUESTS:
             return
         try:
             params = _read_params(method, raw)
             if isinstance(params, CancelParams):
                 self.cancel(params.id)
-            elif handler is not None:
-                handler(params)
+            else:
+                self.fm.features[method](params)
         except msgspec.ValidationError as error:
             log.warning("%s is ignored: %s", method, error)
         except MidfillError as error:

@@ -1,0 +1,393 @@
+"""Each LSP method from its parameters to its result, with a scripted completion service."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+from lsprotocol import types as lsp
+from pygls.exceptions import JsonRpcInvalidParams
+
+from lsp_server.errors import DocumentError, UsageError
+from lsp_server.handlers import HANDLERS
+from lsp_server.lifecycle.messages import PARAMS
+from lsp_server.session import Session
+from lsp_server.types import Status
+from tests.raw_client import URI, completion_params
+from tests.scripted_service import ScriptedService
+
+INLINE: dict[str, Any] = {"textDocument": {"inlineCompletion": {}}}
+
+
+class Client:
+    """Calls the handlers as the protocol does, and collects what they send."""
+
+    def __init__(self, **initialize: Any) -> None:
+        self.sent: list[tuple[str, Any]] = []
+        self.service = ScriptedService()
+        self.session = Session(self.service, lambda *message: self.sent.append(message))
+        params = {"capabilities": INLINE, "clientInfo": {"name": "vim"}, **initialize}
+        self.capabilities: lsp.ServerCapabilities = self.call("initialize", params).capabilities
+
+    def call(self, method: str, params: object = None) -> Any:
+        """What a handler returns."""
+        shape = PARAMS[method]
+        return HANDLERS[method](self.session, shape and msgspec.convert(params or {}, shape))
+
+    def open(self, text: str, version: int = 1) -> None:
+        """Open the document."""
+        item = {"uri": URI, "languageId": "python", "version": version, "text": text}
+        self.call("textDocument/didOpen", {"textDocument": item})
+
+    async def complete(
+        self, line: int = 0, character: int = 999, **params: Any
+    ) -> list[lsp.InlineCompletionItem]:
+        """Items of an inline completion."""
+        answer = self.call(
+            "textDocument/inlineCompletion", completion_params(line, character, **params)
+        )
+        items: list[lsp.InlineCompletionItem] = (await answer).items
+        return items
+
+    def sent_of(self, method: str) -> list[Any]:
+        """Parameters of all notifications of a method."""
+        return [params for name, params in self.sent if name == method]
+
+
+def range_of(item: lsp.InlineCompletionItem) -> tuple[int, int, int, int]:
+    """The range of an item as four numbers."""
+    found = item.range
+    assert found is not None
+    return (found.start.line, found.start.character, found.end.line, found.end.character)
+
+
+# -- initialize --------------------------------------------------------------------------
+
+
+def test_capabilities_are_what_the_handlers_do() -> None:
+    """Incremental sync, inline completions, one command, no menu completion beside them."""
+    found = Client().capabilities
+    sync = found.text_document_sync
+    assert isinstance(sync, lsp.TextDocumentSyncOptions)
+    assert (sync.open_close, sync.change) == (True, lsp.TextDocumentSyncKind.Incremental)
+    assert found.inline_completion_provider == lsp.InlineCompletionOptions()
+    assert found.completion_provider is None
+    assert found.execute_command_provider == lsp.ExecuteCommandOptions(["midfill.accepted"])
+
+
+@pytest.mark.parametrize(
+    ("general", "expected"),
+    [
+        ({"positionEncodings": ["utf-8", "utf-16"]}, "utf-8"),
+        ({"positionEncodings": ["utf-32"]}, "utf-32"),
+        ({"positionEncodings": None}, "utf-16"),
+        ({"positionEncodings": 5}, "utf-16"),
+        (None, "utf-16"),
+        ([], "utf-16"),
+    ],
+)
+def test_the_position_encoding_is_negotiated(general: object, expected: str) -> None:
+    """The client's order counts; odd capabilities are no reason to fail."""
+    client = Client(capabilities={"general": general, **INLINE})
+    assert client.capabilities.position_encoding == expected
+    assert client.session.documents.encoding == expected
+
+
+@pytest.mark.parametrize("capabilities", [None, {}, {"textDocument": {}}, {"textDocument": None}])
+def test_clients_without_inline_completion_get_the_menu(capabilities: object) -> None:
+    """The fallback is offered to those who need it only."""
+    assert Client(capabilities=capabilities).capabilities.completion_provider is not None
+
+
+async def test_the_service_starts_once_the_client_listens() -> None:
+    """A status from before initialized is told afterwards, a second initialized changes nothing."""
+    client = Client()
+    client.session.report_status(Status(kind="Warning", message="no model"))
+    assert client.sent == []
+    for _ in range(2):
+        client.call("initialized")
+    await asyncio.gather(*client.session._background)
+    assert client.service.events.count(("start", None)) == 1
+    kinds = [params["kind"] for params in client.sent_of("didChangeStatus")]
+    assert kinds == ["Warning", "Normal"]
+
+
+# -- documents ---------------------------------------------------------------------------
+
+
+async def test_edits_reach_the_document_and_the_service_hears_of_them() -> None:
+    """Open, change with and without range, save, focus, close."""
+    client = Client()
+    client.open("a\nb")
+    start = {"line": 0, "character": 1}
+    changes = [{"range": {"start": start, "end": start}, "text": "é"}, {"text": "say whole"}]
+    document = {"textDocument": {"uri": URI, "version": 2}}
+    client.call("textDocument/didChange", {**document, "contentChanges": changes[:1]})
+    assert client.session.documents.get(URI).text == "aé\nb"
+    client.call("textDocument/didChange", {**document, "contentChanges": changes})
+    assert client.session.documents.get(URI).text == "say whole"
+    client.call("textDocument/didSave", document)
+    client.call("textDocument/didFocus", document)
+    client.call("textDocument/didFocus", {})
+    client.call("textDocument/didClose", document)
+    names = [name for name, _ in client.service.events]
+    assert names == [
+        "document_opened",
+        "document_changed",
+        "document_changed",
+        "focused",
+        "document_closed",
+    ]
+    assert URI not in client.session.documents
+
+
+@pytest.mark.parametrize("method", ["textDocument/didChange", "textDocument/didClose"])
+def test_an_unknown_document_is_an_error_of_the_tree(method: str) -> None:
+    """The protocol logs it with its code."""
+    params = {"textDocument": {"uri": URI}, "contentChanges": [{"text": ""}]}
+    with pytest.raises(DocumentError, match="not open"):
+        Client().call(method, params)
+
+
+@pytest.mark.parametrize("number", [2**31, 2**32 - 1, 2**63, -1])
+def test_positions_of_any_size_are_taken(number: int) -> None:
+    """Clients say 'end of the line' with all kinds of numbers; no edit may get lost."""
+    client = Client()
+    client.open("abc")
+    place = {"line": 0, "character": number}
+    change = {"range": {"start": place, "end": place}, "text": "!"}
+    client.call(
+        "textDocument/didChange",
+        {"textDocument": {"uri": URI, "version": 2}, "contentChanges": [change]},
+    )
+    assert client.session.documents.get(URI).text == ("!abc" if number < 0 else "abc!")
+
+
+# -- inline completions ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("encoding", "character", "expected"),
+    [("utf-8", 10, (1, 10, 1, 11)), ("utf-16", 8, (1, 8, 1, 9)), ("utf-32", 7, (1, 7, 1, 8))],
+)
+async def test_ranges_count_in_the_negotiated_unit(
+    encoding: str, character: int, expected: tuple[int, int, int, int]
+) -> None:
+    """From the cursor to the end of what the text replaces."""
+    client = Client(capabilities={"general": {"positionEncodings": [encoding]}, **INLINE})
+    client.open("\nsay 😀 x)")
+    (item,) = await client.complete(1, character)
+    assert range_of(item) == expected
+    assert item.insert_text == "😀 x"
+
+
+async def test_an_item_carries_the_command_that_reports_it() -> None:
+    """The command's argument is the completion's id."""
+    client = Client()
+    client.open("say x")
+    (item,) = await client.complete()
+    (completion_id,) = [what for name, what in client.service.events if name == "complete"]
+    assert item.command is not None
+    assert (item.command.command, item.command.arguments) == ("midfill.accepted", [completion_id])
+
+
+async def test_partial_results_grow_and_the_answer_is_the_whole() -> None:
+    """Each partial result replaces the one before; all have the same id and range."""
+    client = Client()
+    client.open("grow a b c d")
+    (item,) = await client.complete(partialResultToken="token")
+    parts = client.sent_of("$/progress")
+    assert [part["token"] for part in parts] == ["token"] * 3
+    items = [part["value"]["items"] for part in parts]
+    assert [[i.insert_text for i in growing] for growing in items] == [["a"], ["ab"], ["abc"]]
+    assert item.insert_text == "abcd"
+    assert all(growing[0].range == item.range for growing in items)
+    assert all(growing[0].command == item.command for growing in items)
+
+
+async def test_plain_clients_get_no_partial_results() -> None:
+    """Without a token there is the answer alone."""
+    client = Client()
+    client.open("grow a b c d")
+    (item,) = await client.complete()
+    assert (item.insert_text, client.sent) == ("abcd", [])
+
+
+@pytest.mark.parametrize("token", [0, "", 7])
+async def test_any_token_is_a_token(token: int | str) -> None:
+    """Zero and the empty string are tokens too."""
+    client = Client()
+    client.open("grow a b c")
+    await client.complete(partialResultToken=token)
+    assert [part["token"] for part in client.sent_of("$/progress")] == [token] * 2
+
+
+async def test_the_snapshot_is_taken_when_the_handler_is_called() -> None:
+    """An edit between the call and the first await is not seen."""
+    client = Client()
+    client.open("version", version=4)
+    answer = client.call("textDocument/inlineCompletion", completion_params())
+    client.open("say later", version=5)
+    assert (await answer).items[0].insert_text == "4:7"
+
+
+async def test_a_request_for_another_version_or_document_is_empty() -> None:
+    """A position only makes sense in the text it was meant for."""
+    client = Client()
+    assert await client.complete() == []
+    client.open("say x", version=3)
+    for version, n_items in ((3, 1), (2, 0), (4, 0), (None, 1)):
+        document = {"uri": URI, "version": version}
+        assert len(await client.complete(textDocument=document)) == n_items
+
+
+async def test_a_skip_is_empty_and_its_reason_is_logged_once_for_a_document() -> None:
+    """No line per keystroke, but again after the file was opened again."""
+    client = Client()
+    for _ in range(2):
+        client.open("skip too_large\nskip secret_file")
+        for line in (0, 0, 1):
+            assert await client.complete(line) == []
+        client.call("textDocument/didClose", {"textDocument": {"uri": URI}})
+    messages = [params["message"] for params in client.sent_of("window/logMessage")]
+    assert ["too_large" in message for message in messages] == [True, False, True, False]
+
+
+async def test_the_request_says_how_it_came_about() -> None:
+    """Trigger, selected menu item, client and cursor reach the service."""
+    client = Client()
+    client.open("é = say x")
+    seen = []
+    complete = client.service.complete
+
+    async def spy(request: Any, on_partial: Any = None) -> Any:
+        seen.append(request)
+        return await complete(request, on_partial)
+
+    client.service.complete = spy  # type: ignore[method-assign]
+    selected = {"text": "print", "range": {}}
+    context = {"triggerKind": 1, "selectedCompletionInfo": selected}
+    await client.complete(0, 3, context=context)
+    await client.complete(7, 7)
+    first, second = seen
+    assert (first.trigger, first.selected_text, first.client) == ("invoked", "print", "vim")
+    assert (first.line, first.column) == (0, 3)
+    assert (second.trigger, second.selected_text) == ("automatic", "")
+    assert (second.line, second.column) == (0, 9)
+
+
+# -- menu completions --------------------------------------------------------------------
+
+
+async def test_the_menu_offers_the_same_suggestion() -> None:
+    """One item whose edit is the suggestion, which the client must not filter away."""
+    client = Client(capabilities={})
+    client.open("say one")
+    answer = await client.call("textDocument/completion", completion_params())
+    assert answer.is_incomplete is True
+    (item,) = answer.items
+    assert (item.label, item.detail, item.filter_text) == ("one", "midfill", "oneone")
+    assert item.text_edit.new_text == "one"
+    assert item.text_edit.range.start == lsp.Position(0, 7)
+    assert item.command.command == "midfill.accepted"
+    assert "```python\noneone\n```" in item.documentation.value
+
+
+async def test_clients_with_inline_completion_get_nothing_in_the_menu() -> None:
+    """The same suggestion would stand there twice."""
+    client = Client()
+    client.open("say one")
+    answer = await client.call("textDocument/completion", completion_params())
+    assert answer.items == []
+    assert client.service.events == [("document_opened", URI)]
+
+
+# -- what became of them -----------------------------------------------------------------
+
+ITEM = {"insertText": {"value": "a"}, "command": {"title": "", "arguments": ["id-1"]}}
+
+
+async def test_accepted_is_answered_when_it_is_stored() -> None:
+    """The reply comes after the service has the event."""
+    client = Client()
+    params = {"command": "midfill.accepted", "arguments": ["id-1"]}
+    assert await client.call("workspace/executeCommand", params) is None
+    assert client.service.events == [("accepted", "id-1")]
+
+
+async def test_a_cancelled_accept_is_stored_all_the_same() -> None:
+    """Cancelling the request does not lose the event."""
+    client = Client()
+    params = {"command": "midfill.accepted", "arguments": ["id-1"]}
+    answer = client.call("workspace/executeCommand", params)
+    (work,) = client.session._background
+    answer.cancel()
+    await work
+    assert client.service.events == [("accepted", "id-1")]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"command": "rm", "arguments": ["id"]},
+        {"command": "midfill.accepted"},
+        {"command": "midfill.accepted", "arguments": []},
+        {"command": "midfill.accepted", "arguments": [5]},
+        {"command": "midfill.accepted", "arguments": ["id", "more"]},
+    ],
+)
+def test_other_commands_and_arguments_are_refused(params: dict[str, Any]) -> None:
+    """The reply says what is wrong."""
+    with pytest.raises(JsonRpcInvalidParams, match=r"midfill\.accepted"):
+        Client().call("workspace/executeCommand", params)
+
+
+def test_what_the_editor_tells_reaches_the_service() -> None:
+    """Shown, partly accepted in UTF-16 units, dismissed."""
+    client = Client()
+    client.call("textDocument/didShowCompletion", {"item": ITEM})
+    client.call("textDocument/didPartiallyAcceptCompletion", {"item": ITEM, "acceptedLength": 3})
+    client.call("midfill/didDismissCompletion", {"item": ITEM})
+    assert client.service.events == [
+        ("shown", "id-1"),
+        ("partially_accepted", ("id-1", 3)),
+        ("dismissed", "id-1"),
+    ]
+
+
+@pytest.mark.parametrize("item", [{}, {"command": None}, {"command": {"arguments": [7]}}])
+def test_an_item_without_id_is_refused(item: dict[str, Any]) -> None:
+    """The error says what to send."""
+    with pytest.raises(UsageError, match="with its command"):
+        Client().call("textDocument/didShowCompletion", {"item": item})
+
+
+# -- status ------------------------------------------------------------------------------
+
+
+async def test_every_status_is_sent_and_each_warning_shown_once() -> None:
+    """A status line follows all changes; a popup comes once for each message."""
+    client = Client()
+    client.call("initialized")
+    no_model = Status(kind="Warning", message="No model. Run: midfill model fetch")
+    broken = Status(kind="Error", message="The engine cannot start.")
+    for status in (no_model, Status(kind="Normal", busy=True), no_model, broken, broken):
+        client.session.report_status(status)
+    kinds = [params["kind"] for params in client.sent_of("didChangeStatus")]
+    assert kinds == ["Warning", "Normal", "Warning", "Error", "Error"]
+    shown = [(p["type"], p["message"]) for p in client.sent_of("window/showMessage")]
+    assert shown == [
+        (2, "midfill: No model. Run: midfill model fetch"),
+        (1, "midfill: The engine cannot start."),
+    ]
+    assert client.sent_of("didChangeStatus")[1]["busy"] is True
+
+
+async def test_shutdown_closes_the_service_once() -> None:
+    """A second close, when the client leaves, waits for the first."""
+    client = Client()
+    await client.call("shutdown")
+    await client.session.aclose()
+    assert client.service.events == [("aclose", None)]
