@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 
 # One match is about one token of a byte-pair vocabulary trained on code: six letters, one digit, a
 # line end with the indent after it, up to three signs.
 _PIECE = re.compile(r"[A-Za-z]{1,6}|\d|\n\s*|[^\w\s]{1,3}|_+|[^\x00-\x7f]")
+_MAX_KEPT_CHARS = 4096
 
 
 def estimate_tokens(text: str) -> int:
@@ -19,6 +21,12 @@ def estimate_tokens(text: str) -> int:
     Args:
         text: source code or prose.
     """
+    return _count(text) if len(text) <= _MAX_KEPT_CHARS else len(_PIECE.findall(text))
+
+
+# Most parts of a file are the same at the next keystroke.
+@functools.lru_cache(maxsize=4096)
+def _count(text: str) -> int:
     return len(_PIECE.findall(text))
 
 

@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from context.budget import cut_left, cut_right, estimate_tokens, fitting_head
 from context.imports import import_ranges
-from context.outline import Definition, definitions, line_end, line_start, signature
+from context.outline import (
+    Definition,
+    definitions,
+    flatten,
+    instance_attributes,
+    line_end,
+    line_start,
+    signature,
+)
 from context.scope import cursor_scope
 from context.syntax import SyntaxTree
 from context.types import Budget, FileContext, Snippet, SourceFile
@@ -33,7 +41,7 @@ def gather(file: SourceFile, tree: SyntaxTree | None, cursor: int, budget: Budge
         budget: upper bounds in (estimated) tokens.
     """
     root = tree.root if tree is not None else None
-    defs = definitions(root, file.data) if root is not None else ()
+    defs = flatten(definitions(root, file.data)) if root is not None else []
     return FileContext(
         prefix=tuple(_prefix(file, tree, defs, cursor, budget.n_prefix_tokens)),
         suffix=tuple(_suffix(file, defs, cursor, budget.n_suffix_tokens)),
@@ -47,7 +55,7 @@ def gather(file: SourceFile, tree: SyntaxTree | None, cursor: int, budget: Budge
 def _prefix(
     file: SourceFile,
     tree: SyntaxTree | None,
-    defs: tuple[Definition, ...],
+    defs: list[Definition],
     cursor: int,
     n_tokens: int,
 ) -> list[Snippet]:
@@ -80,7 +88,7 @@ def _prefix(
 def _window_start(
     file: SourceFile,
     tree: SyntaxTree | None,
-    defs: tuple[Definition, ...],
+    defs: list[Definition],
     cursor: int,
     n_tokens: int,
 ) -> int:
@@ -118,7 +126,7 @@ def _line_window_start(data: bytes, cursor: int, n_tokens: int) -> int:
 
 
 def _boundaries(
-    file: SourceFile, tree: SyntaxTree | None, defs: tuple[Definition, ...], cursor: int
+    file: SourceFile, tree: SyntaxTree | None, defs: list[Definition], cursor: int
 ) -> list[int]:
     """Byte offsets before the cursor where a window may start, in order."""
     data = file.data
@@ -127,7 +135,7 @@ def _boundaries(
         for node in tree.root.named_children:
             if node.start_byte < cursor:
                 found.add(line_start(data, node.start_byte))
-        for definition in _flat(defs):
+        for definition in defs:
             if definition.start_byte < cursor:
                 found.add(definition.start_byte)
     enclosing = _innermost(defs, cursor)
@@ -151,7 +159,7 @@ def _boundaries(
 def _head(
     file: SourceFile,
     tree: SyntaxTree | None,
-    defs: tuple[Definition, ...],
+    defs: list[Definition],
     start: int,
     cursor: int,
     n_tokens: int,
@@ -174,13 +182,13 @@ def _head(
 
 
 def _outlines(
-    file: SourceFile, defs: tuple[Definition, ...], start: int, cursor: int, n_tokens: int
+    file: SourceFile, defs: list[Definition], start: int, cursor: int, n_tokens: int
 ) -> list[Snippet]:
     """Outlines of the definitions before ``start``; the nearest win, the enclosing class first."""
     data = file.data
     enclosing: list[Snippet] = []
     others: list[Snippet] = []
-    for definition in _flat(defs):
+    for definition in defs:
         if definition.start_byte >= start:
             break
         around = definition.start_byte < start and definition.end_byte > cursor
@@ -188,7 +196,7 @@ def _outlines(
             enclosing.append(
                 _outline(file, definition, signature(definition, data).rstrip(), score=0.9)
             )
-            enclosing.extend(_attributes(file, definition, start))
+            enclosing.extend(_attributes(file, definition, start, n_tokens // 2))
         elif definition.kind == "class" or definition.end_byte <= start:
             others.append(_outline(file, definition, signature(definition, data).rstrip()))
         else:  # a long function whose beginning is left out
@@ -207,21 +215,32 @@ def _outlines(
     return [chosen[start_byte] for start_byte in sorted(chosen)]
 
 
-def _attributes(file: SourceFile, definition: Definition, start: int) -> list[Snippet]:
-    """The ``__init__`` of a class in full: it names the attributes that methods use."""
-    return [
-        _snippet(file, member.start_byte, member.end_byte, "surrounding", score=0.8)
-        for member in definition.members
-        if member.name == "__init__" and member.end_byte <= start
-    ]
+def _attributes(
+    file: SourceFile, definition: Definition, start: int, n_tokens: int
+) -> list[Snippet]:
+    """What a class says of its attributes: its own assignments, and ``__init__``.
+
+    Methods use these most. An ``__init__`` that is too long shows its ``self.name =`` lines only.
+    """
+    found = []
+    for member in definition.members:
+        if member.end_byte > start:
+            continue
+        if member.kind == "constant":
+            found.append(_outline(file, member, signature(member, file.data).rstrip(), score=0.8))
+        elif member.name == "__init__":
+            whole = _snippet(file, member.start_byte, member.end_byte, "surrounding", score=0.8)
+            if estimate_tokens(whole.text) > n_tokens:
+                short = instance_attributes(member, file.data).rstrip()
+                whole = _outline(file, member, short, score=0.8)
+            found.append(whole)
+    return found
 
 
 # -- right of the cursor -----------------------------------------------------------------
 
 
-def _suffix(
-    file: SourceFile, defs: tuple[Definition, ...], cursor: int, n_tokens: int
-) -> list[Snippet]:
+def _suffix(file: SourceFile, defs: list[Definition], cursor: int, n_tokens: int) -> list[Snippet]:
     data = file.data
     rest = data[cursor : cursor + 8 * n_tokens]
     text = rest.decode("utf-8", "ignore")  # the slice may end inside a character
@@ -234,7 +253,7 @@ def _suffix(
     end = cursor + len(head.encode("utf-8", "replace"))
     pieces = [_snippet(file, cursor, end, "after_cursor")]
     n_left = n_tokens - estimate_tokens(head)
-    for definition in _flat(defs):
+    for definition in defs:
         if definition.start_byte < end or not count:
             continue
         piece = _outline(file, definition, signature(definition, data).rstrip(), score=0.3)
@@ -248,18 +267,9 @@ def _suffix(
 # -- helpers -----------------------------------------------------------------------------
 
 
-def _flat(defs: tuple[Definition, ...]) -> list[Definition]:
-    """Definitions and members of classes, in file order."""
-    flat: list[Definition] = []
-    for definition in defs:
-        flat.append(definition)
-        flat.extend(_flat(definition.members))
-    return flat
-
-
-def _innermost(defs: tuple[Definition, ...], cursor: int) -> Definition | None:
+def _innermost(defs: list[Definition], cursor: int) -> Definition | None:
     """The innermost definition that holds the cursor."""
-    holding = [d for d in _flat(defs) if d.start_byte <= cursor < d.end_byte]
+    holding = [d for d in defs if d.start_byte <= cursor < d.end_byte and d.kind != "constant"]
     return holding[-1] if holding else None
 
 
@@ -283,7 +293,7 @@ def _snippet(
 
 def _outline(file: SourceFile, definition: Definition, text: str, score: float = 0.5) -> Snippet:
     # One blank line between outlines of the top level keeps the file's look.
-    gap = "" if definition.indent else "\n"
+    gap = "" if definition.indent or definition.kind == "constant" else "\n"
     return _snippet(
         file,
         definition.start_byte,

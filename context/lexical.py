@@ -6,6 +6,7 @@ only at the text left of it. Positions are character offsets.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import Literal
@@ -147,7 +148,8 @@ def advance(text: str, state: Lexical | None = None, start: int = 0) -> Lexical:
         elif token.kind == "close":
             close(stack, text[token.start])
         elif token.kind == "statement":
-            if token.start > start:
+            # The very first word may stand in the middle of a line.
+            if token.start > 0 or state is None:
                 stack.clear()
         elif token.end == len(text):
             quote, comment = token.quote, token.kind == "comment"
@@ -178,11 +180,12 @@ def close(stack: list[str], closer: str) -> bool:
     return False
 
 
-def locate(text: str) -> tuple[Lexical, list[tuple[int, int]]]:
+def locate(text: str) -> tuple[Lexical, tuple[tuple[int, int], ...]]:
     """What surrounds the end of a file's first part, however long that is.
 
     Strings and comments are looked for from the first character on, brackets only from the last
-    definition or import at column 0.
+    definition or import at column 0. The last line is looked at anew each time, the lines above
+    it only when they changed.
 
     Args:
         text: with ``\\n`` as EOL, from the beginning of the file.
@@ -190,16 +193,22 @@ def locate(text: str) -> tuple[Lexical, list[tuple[int, int]]]:
     Returns:
         The state, and the ranges of strings of several lines.
     """
-    spans = [
+    line_start = text.rfind("\n") + 1
+    state, spans = _locate_line(text[:line_start])
+    return advance(text, state, line_start), spans
+
+
+@functools.lru_cache(maxsize=4)
+def _locate_line(text: str) -> tuple[Lexical, tuple[tuple[int, int], ...]]:
+    spans = tuple(
         found.span()
         for found in _TEXT_TOKEN.finditer(text)
-        if text.startswith(('"""', "'''"), found.start()) or "\n" in found.group()
-    ]
-    spans = [(start, end) for start, end in spans if "\n" in text[start:end]]
+        if found.lastgroup != "comment" and "\n" in found.group()
+    )
     return advance(text, None, _anchor(text, spans)), spans
 
 
-def _anchor(text: str, spans: list[tuple[int, int]]) -> int:
+def _anchor(text: str, spans: tuple[tuple[int, int], ...]) -> int:
     end = len(text)
     while end > 0:
         start = text.rfind("\n", 0, max(0, end - _ANCHOR_CHARS)) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import msgspec
@@ -10,17 +11,24 @@ import tree_sitter
 _BLOCKS = frozenset({"if_statement", "try_statement", "else_clause", "with_statement", "block",
                      "except_clause", "finally_clause", "elif_clause", "ERROR"})  # fmt: skip
 _MAX_DOCSTRING_CHARS = 100
+_MAX_CONSTANT_CHARS = 80
+# Blocks nested deeper than this hold no definition worth showing.
+_MAX_DEPTH = 40
+
+
+# ``self.name = …`` or ``self.name: Type = …`` at the beginning of a line.
+_ATTRIBUTE = re.compile(r"^[ \t]+self\.(\w+)(?:[ ]*:[^=\n]+)?[ ]*=(?!=)[^\n]*", re.MULTILINE)
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
-    """A function or a class.
+    """A function, a class, or a name assigned at the top of a file or class.
 
     Args:
-        kind: ``function`` or ``class``.
+        kind: ``function``, ``class`` or ``constant``.
         name: its own name.
         start_byte: first byte of its first line (decorators and indent included).
         end_byte: byte after its last line's EOL.
-        header_end: byte after the colon of its header.
+        header_end: byte after the colon of its header; of a constant, after its first line.
         indent: the white space before it.
         docstring: first line of its docstring, without quotes.
         members: definitions inside a class (not inside a function).
@@ -37,7 +45,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def definitions(root: tree_sitter.Node, data: bytes) -> tuple[Definition, ...]:
-    """The functions and classes of a file, in order; those inside functions are left out.
+    """Functions, classes and constants of a file, in order, without what is inside functions.
 
     Args:
         root: the root node.
@@ -46,19 +54,52 @@ def definitions(root: tree_sitter.Node, data: bytes) -> tuple[Definition, ...]:
     return tuple(_walk(root, data))
 
 
-def _walk(node: tree_sitter.Node, data: bytes) -> Iterator[Definition]:
+def flatten(found: tuple[Definition, ...]) -> list[Definition]:
+    """Definitions and members of classes, in file order."""
+    flat: list[Definition] = []
+    for definition in found:
+        flat.append(definition)
+        if definition.members:
+            flat.extend(flatten(definition.members))
+    return flat
+
+
+def _walk(node: tree_sitter.Node, data: bytes, depth: int = 0) -> Iterator[Definition]:
     for child in node.named_children:
         if child.type in ("function_definition", "class_definition"):
-            yield _definition(child, child, data)
+            yield _definition(child, child, data, depth)
+        elif child.type == "expression_statement":
+            yield from _constant(child, data)
         elif child.type == "decorated_definition":
             inner = child.child_by_field_name("definition")
             if inner is not None:
-                yield _definition(child, inner, data)
-        elif child.type in _BLOCKS:
-            yield from _walk(child, data)
+                yield _definition(child, inner, data, depth)
+        elif child.type in _BLOCKS and depth < _MAX_DEPTH:
+            yield from _walk(child, data, depth + 1)
 
 
-def _definition(outer: tree_sitter.Node, node: tree_sitter.Node, data: bytes) -> Definition:
+def _constant(node: tree_sitter.Node, data: bytes) -> Iterator[Definition]:
+    assignment = next(iter(node.named_children), None)
+    if assignment is None or assignment.type != "assignment":
+        return
+    name = assignment.child_by_field_name("left")
+    if name is None or name.type != "identifier":
+        return
+    start = line_start(data, node.start_byte)
+    yield Definition(
+        kind="constant",
+        name=_text(name, data),
+        start_byte=start,
+        end_byte=line_end(data, node.end_byte),
+        header_end=min(node.end_byte, line_end(data, node.start_byte + 1) - 1),
+        indent=_indent(data, start),
+        docstring="",
+    )
+
+
+def _definition(
+    outer: tree_sitter.Node, node: tree_sitter.Node, data: bytes, depth: int
+) -> Definition:
     name = node.child_by_field_name("name")
     body = node.child_by_field_name("body")
     start = line_start(data, outer.start_byte)
@@ -71,12 +112,16 @@ def _definition(outer: tree_sitter.Node, node: tree_sitter.Node, data: bytes) ->
         header_end=_header_end(node, body, data),
         indent=_indent(data, start),
         docstring=_docstring(body, data) if body else "",
-        members=tuple(_walk(body, data)) if is_class and body else (),
+        members=tuple(_walk(body, data, depth + 1))
+        if is_class and body and depth < _MAX_DEPTH
+        else (),
     )
 
 
 def signature(definition: Definition, data: bytes, *, with_docstring: bool = True) -> str:
     """The definition with ``...`` for a body; a class without its members.
+
+    A constant of several lines or a long one is shown by its name and annotation.
 
     Args:
         definition: of which.
@@ -84,6 +129,8 @@ def signature(definition: Definition, data: bytes, *, with_docstring: bool = Tru
         with_docstring: whether to show the docstring's first line.
     """
     header = data[definition.start_byte : definition.header_end].decode("utf-8", "replace")
+    if definition.kind == "constant":
+        return _short(header, data[definition.header_end : definition.end_byte])
     inner = definition.indent + "    "
     docstring = ""
     if with_docstring and definition.docstring:
@@ -91,6 +138,22 @@ def signature(definition: Definition, data: bytes, *, with_docstring: bool = Tru
     if definition.kind == "class":
         return f"{header}\n{docstring}" if docstring or definition.members else f"{header} ...\n"
     return f"{header}\n{docstring}{inner}...\n" if docstring else f"{header} ...\n"
+
+
+def instance_attributes(definition: Definition, data: bytes) -> str:
+    """The header of an ``__init__`` and one short line for each attribute it sets.
+
+    Args:
+        definition: the method.
+        data: the text, as UTF-8.
+    """
+    header = data[definition.start_byte : definition.header_end].decode("utf-8", "replace")
+    body = data[definition.header_end : definition.end_byte].decode("utf-8", "replace")
+    lines: dict[str, str] = {}
+    for found in _ATTRIBUTE.finditer(body):
+        if found.group(1) not in lines:
+            lines[found.group(1)] = _short(found.group(), b"")
+    return header + "\n" + "".join(lines.values())
 
 
 def line_start(data: bytes, offset: int) -> int:
@@ -104,6 +167,13 @@ def line_end(data: bytes, offset: int) -> int:
         return offset
     end = data.find(b"\n", offset)
     return len(data) if end < 0 else end + 1
+
+
+def _short(line: str, rest: bytes) -> str:
+    """An assignment on one line, its value as ``...`` when it is long or goes on below."""
+    if len(line) > _MAX_CONSTANT_CHARS or rest.strip() or line.rstrip().endswith(("(", "[", "{")):
+        line = line.partition("=")[0].rstrip() + " = ..."
+    return line.rstrip() + "\n"
 
 
 def _header_end(node: tree_sitter.Node, body: tree_sitter.Node | None, data: bytes) -> int:

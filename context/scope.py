@@ -94,7 +94,7 @@ def _next_line(data: bytes, line_end: int) -> str:
 class _Lines:
     """The lines left of the cursor, seen from the last one upwards."""
 
-    def __init__(self, before: str, spans: list[tuple[int, int]]) -> None:
+    def __init__(self, before: str, spans: tuple[tuple[int, int], ...]) -> None:
         self.before = before
         self._spans = spans
 
