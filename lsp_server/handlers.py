@@ -44,6 +44,7 @@ def initialize(session: Session, params: wire.InitializeParams) -> lsp.Initializ
     encoding = negotiate(offered if isinstance(offered, list) else None)
     session.documents.encoding = encoding
     session.client_name = params.client_info.name if params.client_info else ""
+    session.editor_options = _mapping(params.initialization_options)
     text_document = _mapping(capabilities.get("textDocument"))
     session.has_inline_completion = text_document.get("inlineCompletion") is not None
     fallback = None

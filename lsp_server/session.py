@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from lsp_server.documents import DocumentStore
+from lsp_server.errors import MidfillError
 from lsp_server.lifecycle.reporting import describe
 from lsp_server.types import Completion, CompletionRequest, OnPartial, OnStatus, Skip, Status
 
@@ -61,16 +62,56 @@ class Service(Protocol):
         """End all requests and store all events."""
 
 
+# Takes the options the editor sent and its name.
+MakeService = Callable[[Mapping[str, Any], str], Service]
+
+
+class Unavailable:
+    """Stands in for a service that could not be made: every answer is empty, with the reason.
+
+    Args:
+        skip: the reason.
+    """
+
+    def __init__(self, skip: Skip) -> None:
+        self.on_status: OnStatus = lambda _status: None
+        self._skip = skip
+
+    async def complete(
+        self, request: CompletionRequest, on_partial: OnPartial | None = None
+    ) -> Completion | Skip:
+        """No suggestion."""
+        return self._skip
+
+    async def accepted(self, completion_id: str) -> None:
+        """There was none to accept."""
+
+    def _ignore(self, *_: object) -> None:
+        """There was no suggestion, and nobody waits for the document."""
+
+    shown = partially_accepted = dismissed = _ignore
+    document_opened = document_changed = document_closed = focused = _ignore
+
+    async def start(self) -> None:
+        """Say what is wrong."""
+        self.on_status(Status(kind="Error", message=self._skip.message))
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
 class Session:
     """One client: its documents, what it can do, and what it was told.
 
     Args:
-        service: makes the completions.
+        make_service: called once, after ``initialize`` is answered.
         notify: sends a notification to the client.
     """
 
-    def __init__(self, service: Service, notify: Notify) -> None:
-        self.service = service
+    def __init__(self, make_service: MakeService, notify: Notify) -> None:
+        self._make_service = make_service
+        self._service: Service | None = None
+        self.editor_options: Mapping[str, Any] = {}
         self.documents = DocumentStore()
         self.client_name = ""
         self.has_inline_completion = False
@@ -81,7 +122,24 @@ class Session:
         self._shown_messages: set[str] = set()
         self._told_reasons: set[tuple[str, str]] = set()
         self._background: set[asyncio.Future[Any]] = set()
-        service.on_status = self.report_status
+
+    @property
+    def service(self) -> Service:
+        """The completion service; made when it is first needed."""
+        if self._service is None:
+            try:
+                self._service = self._make_service(self.editor_options, self.client_name)
+            except MidfillError as error:
+                log.error("no completions: %s (%s)", error, error.code)
+                self._service = Unavailable(Skip(reason=error.code, message=str(error)))
+            except Exception as error:
+                log.error("no completions: %s", describe(error))
+                message = (
+                    f"The server could not start ({type(error).__name__}). Run: midfill doctor"
+                )
+                self._service = Unavailable(Skip(reason="internal_error", message=message))
+            self._service.on_status = self.report_status
+        return self._service
 
     def ready(self) -> None:
         """The client may be told things now; start the service."""
@@ -152,4 +210,5 @@ class Session:
         for task in list(self._background):
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await self.service.aclose()
+            if self._service is not None:
+                await self._service.aclose()

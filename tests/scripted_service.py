@@ -199,7 +199,7 @@ def main() -> int:
     """Serve the double; arguments are the names of the methods that fail."""
     from lsp_server import server
 
-    return server.serve(ScriptedService(frozenset(sys.argv[1:])))
+    return server.serve(lambda _options, _name: ScriptedService(frozenset(sys.argv[1:])))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcInvalidParams
 
-from lsp_server.errors import DocumentError, UsageError
+from lsp_server.errors import DocumentError, StoreError, UsageError
 from lsp_server.handlers import HANDLERS
 from lsp_server.lifecycle.messages import PARAMS
 from lsp_server.session import Session
@@ -21,15 +22,24 @@ from tests.scripted_service import ScriptedService
 INLINE: dict[str, Any] = {"textDocument": {"inlineCompletion": {}}}
 
 
+ITEM = {"insertText": {"value": "a"}, "command": {"title": "", "arguments": ["id-1"]}}
+
+
 class Client:
     """Calls the handlers as the protocol does, and collects what they send."""
 
     def __init__(self, **initialize: Any) -> None:
         self.sent: list[tuple[str, Any]] = []
         self.service = ScriptedService()
-        self.session = Session(self.service, lambda *message: self.sent.append(message))
+        self.made_with: list[tuple[object, str]] = []
+        self.session = Session(self.make_service, lambda *message: self.sent.append(message))
         params = {"capabilities": INLINE, "clientInfo": {"name": "vim"}, **initialize}
         self.capabilities: lsp.ServerCapabilities = self.call("initialize", params).capabilities
+
+    def make_service(self, options: Mapping[str, Any], name: str) -> ScriptedService:
+        """The double; takes note of what it was made with."""
+        self.made_with.append((options, name))
+        return self.service
 
     def call(self, method: str, params: object = None) -> Any:
         """What a handler returns."""
@@ -112,6 +122,54 @@ async def test_the_service_starts_once_the_client_listens() -> None:
     assert client.service.events.count(("start", None)) == 1
     kinds = [params["kind"] for params in client.sent_of("didChangeStatus")]
     assert kinds == ["Warning", "Normal"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [({"completion": {"max_lines": 4}}, {"completion": {"max_lines": 4}}), (None, {}), ([1], {})],
+)
+async def test_the_service_is_made_once_with_the_editors_options(
+    options: object, expected: object
+) -> None:
+    """Not before initialize is answered; options that are no object count as none."""
+    client = Client(initializationOptions=options)
+    assert client.made_with == []
+    client.open("say x")
+    await client.complete()
+    assert client.made_with == [(expected, "vim")]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "text"),
+    [
+        (StoreError("Disk full.", code="disk_full", hint="Make room."), "disk_full", "Make room."),
+        (ValueError("SECRET"), "internal_error", "midfill doctor"),
+    ],
+)
+async def test_without_a_service_answers_are_empty_with_the_reason(
+    error: Exception, reason: str, text: str
+) -> None:
+    """The server stays up, says once what is wrong, and every method still works."""
+
+    def fail(_options: object, _name: str) -> ScriptedService:
+        raise error
+
+    client = Client()
+    client.session._make_service = fail
+    client.call("initialized")
+    client.open("say x")
+    assert await client.complete() == []
+    params = {"command": "midfill.accepted", "arguments": ["id-1"]}
+    assert await client.call("workspace/executeCommand", params) is None
+    client.call("textDocument/didPartiallyAcceptCompletion", {"item": ITEM, "acceptedLength": 3})
+    client.call("textDocument/didClose", {"textDocument": {"uri": URI}})
+    await client.call("shutdown")
+    (shown,) = client.sent_of("window/showMessage")
+    (logged,) = client.sent_of("window/logMessage")
+    assert shown["type"] == 1
+    assert text in shown["message"]
+    assert reason in logged["message"]
+    assert "SECRET" not in str(client.sent)
 
 
 # -- documents ---------------------------------------------------------------------------
@@ -306,8 +364,6 @@ async def test_clients_with_inline_completion_get_nothing_in_the_menu() -> None:
 
 # -- what became of them -----------------------------------------------------------------
 
-ITEM = {"insertText": {"value": "a"}, "command": {"title": "", "arguments": ["id-1"]}}
-
 
 async def test_accepted_is_answered_when_it_is_stored() -> None:
     """The reply comes after the service has the event."""
@@ -385,9 +441,13 @@ async def test_every_status_is_sent_and_each_warning_shown_once() -> None:
     assert client.sent_of("didChangeStatus")[1]["busy"] is True
 
 
-async def test_shutdown_closes_the_service_once() -> None:
-    """A second close, when the client leaves, waits for the first."""
+@pytest.mark.parametrize(("opened", "n_closed"), [(True, 1), (False, 0)])
+async def test_shutdown_closes_the_service_once(opened: bool, n_closed: int) -> None:
+    """A second close, when the client leaves, waits for the first; no service is made for it."""
     client = Client()
+    if opened:
+        client.open("say x")
     await client.call("shutdown")
     await client.session.aclose()
-    assert client.service.events == [("aclose", None)]
+    assert client.service.events.count(("aclose", None)) == n_closed
+    assert len(client.made_with) == n_closed

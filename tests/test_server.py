@@ -42,7 +42,7 @@ class Wire:
     def __init__(self, *, initialized: bool = True) -> None:
         self.service = ScriptedService()
         self.protocol: ServerProtocol
-        self.protocol, self.session = build(self.service)
+        self.protocol, self.session = build(lambda _options, _name: self.service)
         self.out = Collector()
         self.protocol.out = self.out
         if initialized:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from lsp_server.commands.options import add_settings_options, command_line_layer
-from lsp_server.identity import check_context
+
+if TYPE_CHECKING:
+    from lsp_server.session import Service
 
 _LEVELS = ("debug", "info", "warning", "error")
 
@@ -40,9 +43,8 @@ def run(args: argparse.Namespace) -> int:
         0 after shutdown and exit, else 1.
 
     Raises:
-        UsageError: the ``context`` package is not midfill's, or an option is wrong.
+        UsageError: an option is wrong.
     """
-    check_context()
     layer = command_line_layer(args)
     if sys.stdin.isatty():
         print("midfill: waiting for an editor on stdin; end with Ctrl+C", file=sys.stderr)
@@ -55,8 +57,18 @@ def run(args: argparse.Namespace) -> int:
         level=args.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    from lsp_server import server, settings
-    from lsp_server.completion import build_service
+    from lsp_server import server
 
-    resolved = settings.load(command_line=layer)
-    return server.serve(build_service(resolved), stdio)
+    def make_service(editor_options: Mapping[str, Any], client_name: str) -> Service:
+        # Imported once initialize has been answered; the editor does not wait for it.
+        from lsp_server import settings
+        from lsp_server.completion import build_service
+
+        service = build_service(
+            lambda editor: settings.load(editor=editor, command_line=layer),
+            client_name=client_name or "midfill",
+        )
+        service.configure(editor_options)
+        return service
+
+    return server.serve(make_service, stdio)

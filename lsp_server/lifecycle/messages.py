@@ -58,11 +58,12 @@ class ClientInfo(_Params, frozen=True):
 
 
 class InitializeParams(_Params, frozen=True):
-    """``initialize``. Capabilities stay as they are; clients send the oddest things there."""
+    """``initialize``. What is open to clients is checked where it is used."""
 
     process_id: int | None = None
     client_info: ClientInfo | None = None
     capabilities: dict[str, Any] | None = None
+    initialization_options: Any = None
 
 
 class DidOpenParams(_Params, frozen=True):
