@@ -10,6 +10,7 @@ import sys
 
 from lsp_server import __version__
 from lsp_server.errors import MidfillError
+from lsp_server.identity import check_context
 
 # Name of each subcommand, and what it is for. Its module has ``add_parser``.
 _COMMANDS = {
@@ -33,6 +34,12 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        # Before anything else of ours is imported: all of it rests on this package.
+        check_context()
+    except MidfillError as error:
+        _print_error(error, as_json=False)
+        return error.exit_code
     if not arguments and not sys.stdin.isatty():
         arguments = ["serve"]
     args = _parser(arguments).parse_args(arguments)

@@ -8,35 +8,32 @@ import logging
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable
-
-import msgspec
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 from context import fim
 from context.gather import gather
 from context.syntax import SyntaxTree
-from context.types import Budget, FileContext, Prompt, SourceFile
+from context.types import Budget, FileContext, SourceFile
 from lsp_server.acceptance.log import EventLog
 from lsp_server.acceptance.tracker import AcceptanceTracker
+from lsp_server.draft import Draft, Explanation, source_file
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.launch import engine_options
 from lsp_server.engine.protocol import StateChange
 from lsp_server.errors import EngineError, MidfillError, ModelError
 from lsp_server.postprocess.shape import Shaper
-from lsp_server.scheduler import SUPERSEDED, Scheduler
+from lsp_server.scheduler import Scheduler
 from lsp_server.settings import Resolved, Settings
 from lsp_server.types import (
     Completion,
     CompletionRequest,
-    FinishReason,
     OnPartial,
     OnStatus,
     SamplingParams,
     Skip,
-    Snapshot,
     Status,
-    Timings,
-    TokenChunk,
+    StatusKind,
 )
 
 log = logging.getLogger("midfill.completion")
@@ -50,31 +47,12 @@ _N_TREES = 32
 _AROUND_CHARS = 2000
 
 
-class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """What went into a completion, for ``midfill complete --explain``.
-
-    Args:
-        context: the snippets, with their origins.
-        prompt: what was sent.
-        segment_tokens: exact token count of each prompt segment.
-        raw: the text as the model gave it.
-        stop: why the stream ended: a filter's name, or the engine's finish reason.
-        logprobs: natural-log probability of each generated token.
-    """
-
-    context: FileContext
-    prompt: Prompt
-    segment_tokens: tuple[int, ...]
-    raw: str
-    stop: str
-    logprobs: tuple[float, ...]
-
-
 class CompletionService:
     """Answers completion requests of one language server or command line.
 
     Args:
         resolved: settings and where they come from.
+        load: resolves the settings again for the options an editor sends.
         tracker: acceptance log; None logs nothing.
         event_log: closed with the service.
         client_name: who we are, for the engine's log.
@@ -84,6 +62,7 @@ class CompletionService:
         self,
         resolved: Resolved,
         *,
+        load: Callable[[Mapping[str, Any]], Resolved] | None = None,
         tracker: AcceptanceTracker | None = None,
         event_log: EventLog | None = None,
         client_name: str = "midfill",
@@ -91,6 +70,7 @@ class CompletionService:
         self.resolved = resolved
         self.on_status: OnStatus = lambda _status: None
         self._settings: Settings = resolved.settings
+        self._load = load
         self._tracker = tracker
         self._event_log = event_log
         self._client_name = client_name
@@ -101,6 +81,23 @@ class CompletionService:
         self._background: set[asyncio.Task[None]] = set()
 
     # -- what handlers call --------------------------------------------------------------
+
+    def configure(self, options: Mapping[str, Any]) -> None:
+        """Take the options of the editor; called before ``start``.
+
+        Args:
+            options: nested, as in the settings file: ``{"completion": {"max_lines": 4}}``.
+        """
+        if self._load is None or not options:
+            return
+        self.resolved = self._load(options)
+        self._settings = self.resolved.settings
+        self._scheduler.debounce_ms = self._settings.completion.debounce_ms
+
+    def warn(self, error: MidfillError) -> None:
+        """Tell the user about trouble that does not keep suggestions from being made."""
+        log.warning("%s", error)
+        self.on_status(Status(kind="Warning", message=str(error)))
 
     async def start(self) -> None:
         """Say how things stand: settings that were not taken, no model yet, or ready."""
@@ -223,7 +220,7 @@ class CompletionService:
         prompt = fim.build_prompt(context)
         context_ms = 1000 * (time.monotonic() - started_s)
 
-        draft = _Draft(request, self._shaper(context), context_ms, client.options.model_id)
+        draft = Draft(request, self._shaper(context), context_ms, client.options.model_id)
         answer_by_s = (request.received_s or started_s) + self._settings.completion.answer_ms / 1000
         stream = client.generate(prompt.segments, self._sampling(client), stop=prompt.stop)
         async with contextlib.aclosing(stream):
@@ -235,8 +232,7 @@ class CompletionService:
                     on_partial(partial)
                 if draft.stop:
                     break
-                if not on_partial and draft.text and time.monotonic() > answer_by_s:
-                    draft.stop = "answer_ms"
+                if not on_partial and time.monotonic() > answer_by_s and draft.keep_whole_lines():
                     break
         draft.close()
         if on_explain:
@@ -344,8 +340,8 @@ class CompletionService:
             self._set_status(Status(kind="Error", message=f"{state.message} {state.hint}".strip()))
 
     def _report_error(self, error: MidfillError) -> None:
-        kind = "Warning" if isinstance(error, ModelError) else "Error"
-        self._set_status(Status(kind=kind, message=str(error)))  # type: ignore[arg-type]
+        kind: StatusKind = "Warning" if isinstance(error, ModelError) else "Error"
+        self._set_status(Status(kind=kind, message=str(error)))
 
     def _set_status(self, status: Status) -> None:
         if status != self._status:
@@ -357,118 +353,10 @@ class CompletionService:
         if self._tracker:
             self._tracker.failed(request, reason, model=self._model_id)
 
-    def _spawn(self, work: object) -> None:
-        task: asyncio.Task[None] = asyncio.create_task(work)  # type: ignore[arg-type]
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-
-class _Draft:
-    """A suggestion while it streams."""
-
-    def __init__(
-        self, request: CompletionRequest, shaper: Shaper, context_ms: float, model: str
-    ) -> None:
-        self.text = ""
-        self.stop = ""
-        self._request = request
-        self._shaper = shaper
-        self._context_ms = context_ms
-        self._model = model
-        self._raw = ""
-        self._logprobs: list[float] = []
-        self._finish: FinishReason = "cut"
-        self._timings = Timings()
-        self._segment_tokens: tuple[int, ...] = ()
-        self._ttft_ms = 0.0
-        self._started_s = request.received_s or time.monotonic()
-
-    def take(self, chunk: TokenChunk) -> bool:
-        """Add a chunk; True if there is more to show than before."""
-        self._timings = chunk.timings or self._timings
-        self._segment_tokens = chunk.segment_tokens or self._segment_tokens
-        self._finish = chunk.finish_reason or self._finish
-        if not chunk.text and not chunk.logprobs:
-            return False
-        if not self._ttft_ms:
-            self._ttft_ms = 1000 * (time.monotonic() - self._started_s)
-        self._logprobs.extend(chunk.logprobs)
-        self._raw += chunk.text
-        return self._look(final=False)
-
-    def close(self) -> None:
-        """No more text comes."""
-        self._look(final=True)
-
-    def _look(self, *, final: bool) -> bool:
-        view = self._shaper.view(self._raw, final=final)
-        grown = view.text != self.text and bool(view.text)
-        self.text = view.text
-        self.stop = self.stop or view.stop
-        return grown
-
-    @property
-    def empty_reason(self) -> str:
-        """Why nothing is left to show."""
-        return "model_stopped" if not self._raw.strip() else f"filtered_{self.stop or 'blank'}"
-
-    def completion(self, *, complete: bool) -> Completion:
-        """The suggestion as it stands."""
-        eol = self._request.snapshot.eol
-        n_logprobs = len(self._logprobs)
-        return Completion(
-            id=self._request.id,
-            text=self.text if eol == "\n" else self.text.replace("\n", eol),
-            line=self._request.line,
-            column=self._request.column,
-            score=sum(self._logprobs) / n_logprobs if n_logprobs else 0.0,
-            finish_reason="cut" if self.stop else self._finish,
-            timings=msgspec.structs.replace(
-                self._timings,
-                context_ms=self._context_ms,
-                ttft_ms=self._ttft_ms,
-                total_ms=1000 * (time.monotonic() - self._started_s),
-                n_generated=n_logprobs,
-            ),
-            model=self._model,
-            complete=complete,
-        )
-
-    def explain(self, context: FileContext, prompt: Prompt) -> Explanation:
-        """What went into it."""
-        return Explanation(
-            context=context,
-            prompt=prompt,
-            segment_tokens=self._segment_tokens,
-            raw=self._raw,
-            stop=self.stop or self._finish,
-            logprobs=tuple(self._logprobs),
-        )
-
-
-def source_file(snapshot: Snapshot, line: int, column: int) -> tuple[SourceFile, int]:
-    """The document as context wants it, and the cursor as a byte offset.
-
-    Line ends become ``\\n``: that is what models know best. Lone surrogates become ``?``.
-
-    Args:
-        snapshot: the document.
-        line: zero-based line.
-        column: zero-based column in code points.
-    """
-    before = "".join(snapshot.lines[:line])
-    if line < len(snapshot.lines):
-        before += snapshot.lines[line][:column]
-    text = snapshot.text
-    if "\r" in text:
-        before, text = _unix(before), _unix(text)
-    data = text.encode("utf-8", "replace")
-    file = SourceFile(path=snapshot.uri, language=snapshot.language, data=data)
-    return file, len(before.encode("utf-8", "replace"))
-
-
-def _unix(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _on_gpu(client: EngineClient) -> bool:
@@ -480,15 +368,21 @@ def new_request_id() -> str:
     return uuid.uuid4().hex
 
 
-def build_service(resolved: Resolved, *, client_name: str = "midfill") -> CompletionService:
-    """A service with an acceptance log, as the language server uses it."""
+def build_service(
+    load: Callable[[Mapping[str, Any]], Resolved], *, client_name: str = "midfill"
+) -> CompletionService:
+    """A service with an acceptance log, as the language server uses it.
+
+    Args:
+        load: settings for the options an editor sends.
+        client_name: who we are, for the engine's log.
+    """
+    resolved = load({})
     if not resolved.settings.acceptance_log.enabled:
-        return CompletionService(resolved, client_name=client_name)
-    event_log = EventLog()
+        return CompletionService(resolved, load=load, client_name=client_name)
+    event_log = EventLog(on_warning=lambda error: service.warn(error))
     tracker = AcceptanceTracker(event_log, session=uuid.uuid4().hex)
-    return CompletionService(
-        resolved, tracker=tracker, event_log=event_log, client_name=client_name
+    service = CompletionService(
+        resolved, load=load, tracker=tracker, event_log=event_log, client_name=client_name
     )
-
-
-__all__ = ["SUPERSEDED", "CompletionService", "Explanation", "build_service", "source_file"]
+    return service

@@ -25,7 +25,7 @@ from lsp_server.engine import spawn
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.launch import engine_options
 from lsp_server.errors import MidfillError
-from lsp_server.models import gguf, store, verify
+from lsp_server.models import gguf, machine, store, verify
 from lsp_server.models.store import InstalledModel
 from lsp_server.settings import Resolved
 from lsp_server.types import CompletionRequest, SamplingParams, Skip, Timings
@@ -168,7 +168,7 @@ def _llama() -> Check:
     )
     if result.returncode == 0:
         version, gpu = json.loads(result.stdout.strip().splitlines()[-1])
-        has_gpu = store.gpu_memory_bytes() is not None
+        has_gpu = machine.nvidia_memory_bytes() is not None
         outcome: Outcome = "warning" if has_gpu and not gpu else "ok"
         return Check(
             name="llama.cpp",
@@ -208,7 +208,7 @@ def _build_hint(which: Callable[[str], str | None] = shutil.which) -> str:
 def _model(installed: InstalledModel) -> Iterator[Check]:
     path = Path(installed.path)
     try:
-        verify.verify(installed)
+        installed = verify.verify(installed)
     except MidfillError as error:
         yield Check(name="model", outcome="failed", detail=error.message, hint=error.hint)
         return
@@ -219,16 +219,17 @@ def _model(installed: InstalledModel) -> Iterator[Check]:
         data={"id": installed.id, "path": str(path), "sha256": installed.sha256},
     )
     try:
-        header = gguf.read_header(path)
+        info = gguf.read(path)
+        gguf.require_fim(info, path)
     except MidfillError as error:
         yield Check(name="FIM tokens", outcome="failed", detail=error.message, hint=error.hint)
         return
-    fim = header.fim_tokens
+    fim = {role: token for role, token in msgspec.to_builtins(info.fim).items() if token is not None}
     yield Check(
         name="FIM tokens",
         outcome="ok",
         detail=", ".join(f"{role} {token}" for role, token in fim.items()),
-        data=dict(fim),
+        data=fim,
     )
 
 
@@ -291,7 +292,7 @@ async def _measure(client: EngineClient) -> Check:
 
 
 async def _fill_known_hole(service: CompletionService) -> Check:
-    document = TextDocument("file:///doctor.py", 0, "python", _HOLE_BEFORE + _HOLE_AFTER)
+    document = TextDocument("file:///doctor.py", "python", 0, _HOLE_BEFORE + _HOLE_AFTER)
     line = _HOLE_BEFORE.count("\n")
     request = CompletionRequest(
         id=new_request_id(),

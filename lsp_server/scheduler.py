@@ -21,7 +21,7 @@ class Scheduler:
     """
 
     def __init__(self, debounce_ms: float) -> None:
-        self._debounce_s = debounce_ms / 1000
+        self.debounce_ms = debounce_ms
         self._running: dict[str, asyncio.Task[Any]] = {}
 
     async def run(self, uri: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T | Skip:
@@ -45,8 +45,8 @@ class Scheduler:
 
     async def debounce(self, trigger: Trigger) -> None:
         """Wait for a pause in typing; a newer request cancels this one meanwhile."""
-        if trigger == "automatic" and self._debounce_s > 0:
-            await asyncio.sleep(self._debounce_s)
+        if trigger == "automatic" and self.debounce_ms > 0:
+            await asyncio.sleep(self.debounce_ms / 1000)
 
     def cancel(self, uri: str) -> None:
         """Cancel the running request of a document, if there is one."""

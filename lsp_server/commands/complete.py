@@ -123,7 +123,7 @@ def _request(path: Path, text: str, line: int, column: int) -> CompletionRequest
     from lsp_server.documents import TextDocument
     from lsp_server.types import CompletionRequest
 
-    document = TextDocument(path.absolute().as_uri(), 0, language_of(str(path)), text)
+    document = TextDocument(path.absolute().as_uri(), language_of(str(path)), 0, text)
     snapshot = document.snapshot()
     n_lines = len(snapshot.lines)
     if not 1 <= line <= n_lines:

@@ -57,7 +57,7 @@ async def _collect(resolved: Resolved, *, show: bool) -> list[Check]:
 
     from lsp_server.doctor import examine
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     checks: list[Check] = []
     async for check in examine(resolved):
         checks.append(check)

@@ -24,7 +24,7 @@ def gpu_memory_bytes() -> int | None:
     """
     libraries = _backend_libraries()
     if any("ggml-cuda" in name for name in libraries):
-        return _nvidia_memory_bytes()
+        return nvidia_memory_bytes()
     if any("ggml-metal" in name for name in libraries) and _is_apple_silicon():
         memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         return int(memory_bytes * _METAL_SHARE)
@@ -44,7 +44,8 @@ def _is_apple_silicon() -> bool:
     return sys.platform == "darwin" and platform.machine() == "arm64"
 
 
-def _nvidia_memory_bytes() -> int | None:
+def nvidia_memory_bytes() -> int | None:
+    """Memory of the largest NVIDIA GPU its driver knows, usable or not; None without one."""
     command = shutil.which("nvidia-smi")
     if command is None:
         return None

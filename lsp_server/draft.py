@@ -1,0 +1,154 @@
+"""A suggestion while it streams, and what went into it."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from context.types import FileContext, Prompt, SourceFile
+from lsp_server.postprocess.shape import Shaper
+from lsp_server.types import (
+    Completion,
+    CompletionRequest,
+    FinishReason,
+    Snapshot,
+    Timings,
+    TokenChunk,
+)
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """What went into a completion, for ``midfill complete --explain``.
+
+    Args:
+        context: the snippets, with their origins.
+        prompt: what was sent.
+        segment_tokens: exact token count of each prompt segment.
+        raw: the text as the model gave it.
+        stop: why the stream ended: a filter's name, or the engine's finish reason.
+        logprobs: natural-log probability of each generated token.
+    """
+
+    context: FileContext
+    prompt: Prompt
+    segment_tokens: tuple[int, ...]
+    raw: str
+    stop: str
+    logprobs: tuple[float, ...]
+
+
+class Draft:
+    """A suggestion while it streams."""
+
+    def __init__(
+        self, request: CompletionRequest, shaper: Shaper, context_ms: float, model: str
+    ) -> None:
+        self.text = ""
+        self.stop = ""
+        self._request = request
+        self._shaper = shaper
+        self._context_ms = context_ms
+        self._model = model
+        self._raw = ""
+        self._logprobs: list[float] = []
+        self._finish: FinishReason = "cut"
+        self._timings = Timings()
+        self._segment_tokens: tuple[int, ...] = ()
+        self._ttft_ms = 0.0
+        self._started_s = request.received_s or time.monotonic()
+
+    def take(self, chunk: TokenChunk) -> bool:
+        """Add a chunk; True if there is more to show than before."""
+        self._timings = chunk.timings or self._timings
+        self._segment_tokens = chunk.segment_tokens or self._segment_tokens
+        self._finish = chunk.finish_reason or self._finish
+        if not chunk.text and not chunk.logprobs:
+            return False
+        if not self._ttft_ms:
+            self._ttft_ms = 1000 * (time.monotonic() - self._started_s)
+        self._logprobs.extend(chunk.logprobs)
+        self._raw += chunk.text
+        return self._look(final=False)
+
+    def keep_whole_lines(self) -> bool:
+        """Give up the line that is still growing; False if there is no other."""
+        cut = self._raw.rfind("\n")
+        if not self._raw[: max(cut, 0)].strip():
+            return False
+        self._raw, self.stop = self._raw[:cut], "answer_ms"
+        return True
+
+    def close(self) -> None:
+        """No more text comes."""
+        self._look(final=True)
+
+    def _look(self, *, final: bool) -> bool:
+        view = self._shaper.view(self._raw, final=final)
+        grown = view.text != self.text and bool(view.text)
+        self.text = view.text
+        self.stop = self.stop or view.stop
+        return grown
+
+    @property
+    def empty_reason(self) -> str:
+        """Why nothing is left to show."""
+        return "model_stopped" if not self._raw.strip() else f"filtered_{self.stop or 'blank'}"
+
+    def completion(self, *, complete: bool) -> Completion:
+        """The suggestion as it stands."""
+        eol = self._request.snapshot.eol
+        n_logprobs = len(self._logprobs)
+        return Completion(
+            id=self._request.id,
+            text=self.text if eol == "\n" else self.text.replace("\n", eol),
+            line=self._request.line,
+            column=self._request.column,
+            score=sum(self._logprobs) / n_logprobs if n_logprobs else 0.0,
+            finish_reason="cut" if self.stop else self._finish,
+            timings=msgspec.structs.replace(
+                self._timings,
+                context_ms=self._context_ms,
+                ttft_ms=self._ttft_ms,
+                total_ms=1000 * (time.monotonic() - self._started_s),
+                n_generated=n_logprobs,
+            ),
+            model=self._model,
+            complete=complete,
+        )
+
+    def explain(self, context: FileContext, prompt: Prompt) -> Explanation:
+        """What went into it."""
+        return Explanation(
+            context=context,
+            prompt=prompt,
+            segment_tokens=self._segment_tokens,
+            raw=self._raw,
+            stop=self.stop or self._finish,
+            logprobs=tuple(self._logprobs),
+        )
+
+
+def source_file(snapshot: Snapshot, line: int, column: int) -> tuple[SourceFile, int]:
+    """The document as context wants it, and the cursor as a byte offset.
+
+    Line ends become ``\\n``: that is what models know best. Lone surrogates become ``?``.
+
+    Args:
+        snapshot: the document.
+        line: zero-based line.
+        column: zero-based column in code points.
+    """
+    before = "".join(snapshot.lines[:line])
+    if line < len(snapshot.lines):
+        before += snapshot.lines[line][:column]
+    text = snapshot.text
+    if "\r" in text:
+        before, text = _unix(before), _unix(text)
+    data = text.encode("utf-8", "replace")
+    file = SourceFile(path=snapshot.uri, language=snapshot.language, data=data)
+    return file, len(before.encode("utf-8", "replace"))
+
+
+def _unix(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
