@@ -24,7 +24,7 @@ _CLOSERS_ONLY = re.compile(r"""[)\]}>"'`:;,\s]*""")
 _FIRST_BLOCK = re.compile(r"^(?:def|class|if|for|while|with|try|async)\b[^\n]*:\n([ \t]+)\S", re.M)
 _DEFAULT_UNIT = "    "
 # Line ends that open a block in languages without a grammar here.
-_OPENS = re.compile(r"(?:[{(\[:]|=>|->|\b(?:then|do|else|begin|repeat)|\bfunction\b.*\))$")
+_OPENS = re.compile(r"(?:[{(\[:]|=>|\b(?:then|do|else|begin|repeat)|\bfunction\b.*\))$")
 _PROSE = frozenset({"plaintext", "markdown", "html"})
 _N_LINES_BACK = 20_000
 
@@ -60,7 +60,7 @@ def cursor_scope(file: SourceFile, root: tree_sitter.Node | None, cursor: int) -
         next_line=next_line,
         indent=indent,
         multi_line=_multi_line(line_before, line_after, kind, lexical, opens),
-        enclosing=lines.enclosing(statement if not opens else len(before), indent),
+        enclosing=lines.enclosing(statement, indent, opens=opens),
         language=file.language,
     )
 
@@ -118,10 +118,21 @@ class _Lines:
             end = start - 1
         return None
 
-    def enclosing(self, offset: int, indent: str) -> str:
-        """Qualified name of the definitions around a line with this indent."""
+    def enclosing(self, offset: int, indent: str, *, opens: bool) -> str:
+        """Qualified name of the definitions around the cursor.
+
+        Args:
+            offset: where the cursor's statement begins.
+            indent: indent of a new statement at the cursor.
+            opens: whether the cursor's statement is the header of that statement's block.
+        """
         names: list[str] = []
         column = width(indent)
+        if opens:
+            header = _DEFINITION.match(self.before, offset)
+            if header:
+                names.append(header.group(1))
+                column = width(leading(header.group()))
         for _ in range(_N_LINES_BACK):
             if column == 0:
                 break

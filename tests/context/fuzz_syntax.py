@@ -42,7 +42,8 @@ async def main(*args: Any, **kw: Any) -> None:
 PIECES = [
     "\n", "\r", "\r\n", "    ", "\t", " ", '"', "'", '"""', "(", ")", "[", "]", "{", "}", ":", "\\",
     "#", "é", "🎉", "def f(x):\n    return x\n", "class A:\n", "if x:\n        y\n", "x", "return ",
-    "f'{a", "lambda: ", "@d\n", "\u2028", "\x0c", "else:\n", "async ", "await ", ",", "=", "*", "\0",
+    "f'{a", "lambda: ", "@d\n", "\u2028", "\x0c", "else:\n", "async ", "await ", ",", "=", "*",
+    "\0",
 ]  # fmt: skip
 
 
