@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
@@ -207,8 +206,10 @@ class Session:
         await asyncio.shield(self._closed)
 
     async def _close(self) -> None:
-        for task in list(self._background):
-            task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
+        try:
             if self._service is not None:
                 await self._service.aclose()
+        finally:
+            # Not before: an accepted suggestion may be on its way to the log.
+            for task in list(self._background):
+                task.cancel()

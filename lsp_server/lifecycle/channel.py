@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 import threading
 from collections.abc import Callable
@@ -16,6 +17,8 @@ _CHUNK_BYTES = 64 * 1024
 # Messages read but not handled yet. A full pipe then slows the client down instead of
 # filling the memory.
 MAX_UNHANDLED_MESSAGES = 1024
+# How often to look for a client that has gone while it does not read.
+_LOOK_INTERVAL_S = 0.3
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +61,7 @@ class Channel:
         self._on_event(Ended(reason="the client closed its end of stdout"))
 
     def _run(self) -> None:
-        while self.writer.wait_for_room():
+        while self._wait_for_room():
             try:
                 data = os.read(self._read_fd, _CHUNK_BYTES)
             except OSError as error:
@@ -70,6 +73,22 @@ class Channel:
             for event in self._parser.feed(data):
                 self._room.acquire()
                 self._on_event(event)
+
+    def _wait_for_room(self) -> bool:
+        while not self.writer.wait_for_room(_LOOK_INTERVAL_S):
+            if self.writer.has_ended:
+                return False
+            if _has_hung_up(self._read_fd):
+                # It takes no replies, and nothing it sent before leaving matters any more.
+                self._on_event(Ended(reason="the client closed stdin"))
+                return False
+        return True
+
+
+def _has_hung_up(fd: int) -> bool:
+    poll = select.poll()
+    poll.register(fd, 0)
+    return any(flags & (select.POLLHUP | select.POLLERR) for _, flags in poll.poll(0))
 
 
 def take_stdio() -> tuple[int, int]:

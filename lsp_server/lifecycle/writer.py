@@ -89,13 +89,18 @@ class Writer:
                 self.n_dropped += 1
             self._condition.notify_all()
 
-    def wait_for_room(self) -> bool:
-        """Block until the queue is below its bound; False when the writer has ended."""
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._closed or self._broken
+
+    def wait_for_room(self, timeout_s: float | None = None) -> bool:
+        """Block until the queue is below its bound; False when it is not, or has ended."""
         with self._condition:
             self._condition.wait_for(
-                lambda: self._n_bytes <= self._max_queued_bytes or self._closed or self._broken
+                lambda: self._n_bytes <= self._max_queued_bytes or self.has_ended, timeout_s
             )
-            return not (self._closed or self._broken)
+            return self._n_bytes <= self._max_queued_bytes and not self.has_ended
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything is written; False when the client did not take it in time."""
