@@ -11,7 +11,9 @@ from context.types import CursorScope
 
 _DEFINITION = re.compile(r"(?:async[ \t]+def|def|class)\b|@\w")
 _CONTINUES = re.compile(r"(?:elif|else|except|finally|case)\b")
-_CLOSES = re.compile(r"[)\]}]|(?:end|done|fi|esac)\b")
+_CLOSING_WORDS = ("end", "done", "fi", "esac")
+_CLOSES = re.compile(rf"[)\]}}]|(?:{'|'.join(_CLOSING_WORDS)})\b")
+_COMMENT = re.compile(r"\s#.*$")
 # Text further left than this cannot change what is open at the cursor in any usual file.
 _MAX_BEFORE_BYTES = 64 * 1024
 
@@ -82,67 +84,70 @@ class _Block:
         self._python = scope.language == "python"
         self._state = state
         self._at_bracket = bool(state.brackets)
-        self._on_blank = not scope.line_before.strip()
+        typed = scope.line_before.strip()
+        self._on_blank = not typed
         self._own = width(leading(scope.line_before))
         self._base = width(scope.indent)
-        typed = scope.line_before.strip()
-        self._has_definition = bool(_DEFINITION.match(typed))
         self._after_decorator = typed.startswith("@")
-        self._is_header = self._has_definition and not self._after_decorator
+        self._has_definition = bool(_DEFINITION.match(typed))
+        is_header = self._has_definition and not self._after_decorator
+        # Column of a header whose body the completion writes.
+        self._header_column = self._own if is_header else -1
+        self._opens_brace = not self._python and not self._on_blank and self._base > self._own
         self._n_lines = 0
         self._has_gap = False
+        self._last = scope.line_before
 
     def end(self, text: str) -> int | None:
         """Number of characters until the block has ended."""
         offset = 0
         last_end = 0
-        for number, line in enumerate(text.split("\n")):
-            if number > 0 or self._on_blank:
-                full = self._scope.line_before + line if number == 0 else line
-                if self._ends_at(full, number):
+        lines = text.split("\n")
+        for number, line in enumerate(lines):
+            growing = number == len(lines) - 1
+            full = self._scope.line_before + line if number == 0 else line
+            if (number > 0 or self._on_blank) and full.strip():
+                if self._ends_at(full, number, growing):
                     return last_end
-                if number > 0 and self._closes(full):
-                    return offset + len(line) if text[offset + len(line) :] else None
+                if number > 0 and self._is_closing(full):
+                    return None if growing else offset + len(line)
             elif line.strip():
                 self._n_lines += 1
-            self._state = self._after(line)
+            if self._python:
+                self._state = advance(line + "\n", self._state)
             if line.strip():
                 last_end = offset + len(line)
-                self._has_gap = False
-            elif number > 0:
-                self._has_gap = True
+                self._last = line
+            self._has_gap = not line.strip() and number > 0
             offset += len(line) + 1
         return None
 
-    def _after(self, line: str) -> Lexical:
-        return advance(line + "\n", self._state) if self._python else self._state
-
-    def _ends_at(self, line: str, number: int) -> bool:
-        if not line.strip() or (self._python and self._joined(number)):
+    def _ends_at(self, line: str, number: int, growing: bool) -> bool:
+        if self._python and number > 0 and self._state.joined:
             return False
         if number > 0 and self._at_bracket:
-            # The statement with the bracket is complete; a header is followed by its body.
+            # The statement with the bracket is complete; only a header goes on, with its body.
             self._at_bracket = False
-            if not self._is_header:
+            if not _COMMENT.sub("", self._last).rstrip().endswith(":"):
                 return True
-        column, word = width(leading(line)), line.lstrip()
+            self._header_column = width(self._scope.indent)
+        column, word = width(leading(line)), line.strip()
         first = self._n_lines == 0
         self._n_lines += 1
         if first and (self._on_blank or column > self._own):
             # The completion's own first line tells the block's indent better than a guess does.
             self._base = min(self._base, column)
         if column < self._base:
-            return not (self._python is False and self._is_closer(word))
-        if column > self._base or not self._python:
+            return not (self._opens_brace and self._may_close(word, growing))
+        if column > self._base or not self._python or (growing and word.isidentifier()):
             return False
         return self._sibling_ends(word, first)
 
     def _sibling_ends(self, word: str, first: bool) -> bool:
         """Whether a line at the block's own indent begins something else."""
-        if self._is_header and not self._on_blank and self._base == self._own:
+        if self._header_column == self._base:
             return not _CONTINUES.match(word)
-        is_definition = bool(_DEFINITION.match(word))
-        if not is_definition:
+        if not _DEFINITION.match(word):
             self._after_decorator = False
             return False
         ends = not self._after_decorator and not first and (self._has_definition or self._has_gap)
@@ -150,18 +155,14 @@ class _Block:
         self._after_decorator = word.startswith("@")
         return ends
 
-    def _joined(self, number: int) -> bool:
-        return number > 0 and self._state.joined
+    def _is_closing(self, line: str) -> bool:
+        """Whether a line closes the brace that the cursor's line opens."""
+        opens = self._opens_brace and width(leading(line)) <= self._own
+        return opens and bool(_CLOSES.match(line.lstrip()))
 
-    def _is_closer(self, word: str) -> bool:
-        return bool(_CLOSES.match(word))
-
-    def _closes(self, line: str) -> bool:
-        """Whether a line with a closing brace ends the block that the cursor's line opens."""
-        if self._python or not line.strip() or self._on_blank:
-            return False
-        opened = width(self._scope.indent) > self._own
-        return opened and width(leading(line)) <= self._own and self._is_closer(line.lstrip())
+    def _may_close(self, word: str, growing: bool) -> bool:
+        grows = growing and any(closer.startswith(word) for closer in _CLOSING_WORDS)
+        return grows or bool(_CLOSES.match(word))
 
 
 @functools.lru_cache(maxsize=8)
