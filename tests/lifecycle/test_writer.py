@@ -124,7 +124,12 @@ def test_reading_waits_while_replies_pile_up(pipe: Pipe) -> None:
     writer.send(STUCK)
     writer.send(STUCK)
     passed = threading.Event()
-    waiter = threading.Thread(target=lambda: writer.wait_for_room() and passed.set())
+
+    def wait() -> None:
+        if writer.wait_for_room():
+            passed.set()
+
+    waiter = threading.Thread(target=wait)
     waiter.start()
     assert not passed.is_set()
     pipe.read_all()
