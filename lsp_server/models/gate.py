@@ -5,15 +5,12 @@ llama.cpp can be crashed, and has been attacked, by crafted model files.
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
-from lsp_server.errors import MidfillError, ModelNotFoundError
+from lsp_server.errors import ModelNotFoundError
 from lsp_server.models import catalog, gguf, store, verify
 from lsp_server.models.store import InstalledModel, ModelRecord
-
-_log = logging.getLogger(__name__)
 
 
 def ensure_trusted(path: Path) -> InstalledModel:
@@ -28,7 +25,7 @@ def ensure_trusted(path: Path) -> InstalledModel:
     Raises:
         ModelNotFoundError: ``model_file_missing``.
         ModelInvalidError: ``model_not_gguf``, ``model_truncated``, ``model_unreadable``,
-            ``model_no_fim``, ``model_wrong_hash`` or ``model_not_confirmed``.
+            ``model_no_fim``, ``model_wrong_hash`` or ``model_not_trusted``.
     """
     path = path.expanduser().resolve()
     known = store.records()
@@ -58,23 +55,14 @@ def _check(
     sha256 = verify.sha256_of(path)
     entry = catalog.by_sha256(sha256)
     if entry is not None:
-        return _note(store.record_of(path, info, sha256, entry.id, "catalog"))
+        return store.note_check(store.record_of(path, info, sha256, entry.id, "catalog"))
     confirmed = next((r for r in known if r.confirmed_by == "user" and r.sha256 == sha256), None)
     if confirmed is not None:
-        return _note(store.record_of(path, info, sha256, confirmed.id, "user"))
+        return store.note_check(store.record_of(path, info, sha256, confirmed.id, "user"))
     named = catalog.by_filename(path.name)
-    if record is not None:
+    if record is not None and record.sha256 != sha256:
         raise verify.wrong_hash(store.to_installed(record), sha256, record.sha256)
     if named is not None:
         model = InstalledModel(id=named.id, path=path, size_bytes=named.size_bytes, entry=named)
         raise verify.wrong_hash(model, sha256, named.sha256)
-    raise store.not_confirmed(path)
-
-
-def _note(record: ModelRecord) -> InstalledModel:
-    """Remember the check; where that fails (a read-only folder) it is done again next time."""
-    try:
-        store.save_record(record)
-    except MidfillError as error:
-        _log.warning("%s", error)
-    return store.to_installed(record)
+    raise store.not_trusted(path)

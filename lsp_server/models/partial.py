@@ -65,8 +65,14 @@ class Partial:
         return self._state.end_bytes
 
     def truncate(self, n_bytes: int) -> None:
-        """Drop what lies after ``n_bytes``; the next bytes go there."""
+        """Drop what lies after ``n_bytes``; the next bytes go there.
+
+        Whole parts count no more once some of their bytes are dropped.
+        """
         with file_errors(self.folder):
+            if n_bytes < self._state.end_bytes:
+                self._state = _State(sha256=self._state.sha256)
+                self._save_state()
             self._file.truncate(n_bytes)
             self._file.seek(n_bytes)
 
@@ -87,9 +93,7 @@ class Partial:
             os.fsync(self._file.fileno())
             self._state.n_parts += 1
             self._state.end_bytes = self.n_bytes
-            temporary = self._state_path.with_name(self._state_path.name + ".new")
-            temporary.write_bytes(msgspec.json.encode(self._state))
-            temporary.replace(self._state_path)
+            self._save_state()
 
     def finish(self) -> None:
         """Make the file the model: private, on the disk, under its name."""
@@ -128,6 +132,11 @@ class Partial:
             raise disk_full(
                 self.folder, f"{needed / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free."
             )
+
+    def _save_state(self) -> None:
+        temporary = self._state_path.with_name(self._state_path.name + ".new")
+        temporary.write_bytes(msgspec.json.encode(self._state))
+        temporary.replace(self._state_path)
 
     def _load_state(self, sha256: str) -> _State:
         try:

@@ -79,7 +79,7 @@ def register(
     if expected is not None and sha256 != expected.sha256:
         raise _another_file(path, sha256, expected)
     entry = catalog.by_sha256(sha256)
-    model_id = entry.id if entry is not None else _checked_name(name or path.stem)
+    model_id = entry.id if entry is not None else _checked_name(name or path.stem, copy=copy)
     candidate = Candidate(id=model_id, path=path, sha256=sha256, info=info, entry=entry)
     if entry is None and not confirm(candidate):
         raise FetchError(
@@ -94,8 +94,10 @@ def register(
     return store.to_installed(record)
 
 
-def _checked_name(name: str) -> str:
+def _checked_name(name: str, *, copy: bool) -> str:
     taken = name == "auto" or any(entry.id == name.lower() for entry in catalog.ENTRIES)
+    # A copy must not lie where a catalog model belongs.
+    taken = taken or (copy and catalog.by_filename(f"{name.lower()}.gguf") is not None)
     if taken or not _NAME.fullmatch(name) or store.looks_like_path(name):
         reason = "is taken" if taken else "cannot be used (letters, digits, and . _ + - only)"
         raise UsageError(

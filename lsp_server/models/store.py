@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 
 from lsp_server import paths
-from lsp_server.errors import ModelInvalidError, ModelNotFoundError, StoreError
+from lsp_server.errors import MidfillError, ModelInvalidError, ModelNotFoundError, StoreError
 from lsp_server.models import catalog
 from lsp_server.models.catalog import ModelEntry
 from lsp_server.models.locks import file_errors, locked
@@ -127,6 +127,15 @@ def save_record(record: ModelRecord) -> None:
     _update(change)
 
 
+def note_check(record: ModelRecord) -> InstalledModel:
+    """Remember a check; where that fails (a read-only folder) it is done again next time."""
+    try:
+        save_record(record)
+    except MidfillError as error:
+        _log.warning("%s", error)
+    return to_installed(record)
+
+
 def drop_record(model_id: str) -> None:
     """Forget the records of that id.
 
@@ -172,9 +181,10 @@ def installed() -> tuple[InstalledModel, ...]:
     # Later wins: of several copies of a model the one in the model folder is meant.
     by_place = sorted(records(), key=lambda record: Path(record.path).resolve().parent == folder)
     found = {r.id: to_installed(r) for r in by_place if Path(r.path).is_file()}
+    taken = {model.path for model in found.values() if model.confirmed_by == "user"}
     for entry in catalog.ENTRIES:
         path = entry_path(entry)
-        if entry.id not in found and path.is_file():
+        if entry.id not in found and path not in taken and path.is_file():
             size_bytes = path.stat().st_size
             found[entry.id] = InstalledModel(
                 id=entry.id, path=path, size_bytes=size_bytes, entry=entry
@@ -194,7 +204,7 @@ def resolve(
 
     Raises:
         ModelNotFoundError: ``model_not_fetched``, ``model_unknown`` or ``model_file_missing``.
-        ModelInvalidError: ``model_not_confirmed``, a file that the user has not confirmed.
+        ModelInvalidError: ``model_not_trusted``, a file that the user has not confirmed.
     """
     present = installed()
     if id_or_path is None or id_or_path == "auto":
@@ -204,15 +214,36 @@ def resolve(
             return model
     if looks_like_path(id_or_path):
         return _by_path(Path(id_or_path).expanduser(), present)
+    _refuse_vanished(id_or_path)
     entry = catalog.find(id_or_path)
     by_id = next((model for model in present if model.id == entry.id), None)
     if by_id is not None:
         return by_id
+    _refuse_vanished(entry.id)
     raise ModelNotFoundError(
         f"The model {entry.id} is not fetched yet.",
         code="model_not_fetched",
         hint=f"{_FETCH_HINT} {entry.id}",
     )
+
+
+def _refuse_vanished(model_id: str | None) -> None:
+    """Say so when a model of that id (None: any) was there once and its file is gone.
+
+    Raises:
+        ModelNotFoundError: ``model_file_missing``.
+    """
+    for record in records():
+        if model_id not in (None, record.id):
+            continue
+        again = f"{_FETCH_HINT} {record.id}"
+        if record.confirmed_by == "user":
+            again = f"Put it back, or forget it with: midfill model remove {record.id}"
+        raise ModelNotFoundError(
+            f"The file of the model {record.id} is gone: {record.path}.",
+            code="model_file_missing",
+            hint=again,
+        )
 
 
 def looks_like_path(text: str) -> bool:
@@ -233,16 +264,16 @@ def _by_path(path: Path, present: tuple[InstalledModel, ...]) -> InstalledModel:
     # A copy of a catalog file may be loaded from anywhere: the gate will look at its hash.
     entry = next((e for e in catalog.ENTRIES if e.size_bytes == size_bytes), None)
     if entry is None:
-        raise not_confirmed(path)
+        raise not_trusted(path)
     return InstalledModel(id=entry.id, path=real, size_bytes=size_bytes, entry=entry)
 
 
-def not_confirmed(path: Path) -> ModelInvalidError:
+def not_trusted(path: Path) -> ModelInvalidError:
     """The error for a file that is neither pinned nor confirmed by the user."""
     return ModelInvalidError(
         f"{path.name} is not a model of the catalog, and you have not confirmed it yet. A model "
         "file can attack the program that loads it.",
-        code="model_not_confirmed",
+        code="model_not_trusted",
         hint=f"If you trust it, run: midfill model fetch --file {path}",
     )
 
@@ -251,6 +282,7 @@ def _choose(
     present: tuple[InstalledModel, ...], gpu_memory_bytes: Callable[[], int | None] | None
 ) -> InstalledModel:
     if not present:
+        _refuse_vanished(None)
         raise ModelNotFoundError(
             "No model is fetched yet.", code="model_not_fetched", hint=_FETCH_HINT
         )

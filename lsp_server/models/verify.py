@@ -61,8 +61,8 @@ def verify(model: InstalledModel, on_bytes: OnBytes | None = None) -> InstalledM
     Raises:
         ModelNotFoundError: the file is gone.
         ModelInvalidError: ``model_not_gguf``, ``model_truncated``, ``model_unreadable``,
-            ``model_no_fim`` or ``model_wrong_hash``.
-        StoreError: the result cannot be written down.
+            ``model_no_fim``, ``model_wrong_hash`` or ``model_not_trusted`` (the catalog pins
+            its hash no more).
     """
     gguf.require_fim(gguf.read(model.path), model.path)
     info = model.path.stat()
@@ -71,10 +71,11 @@ def verify(model: InstalledModel, on_bytes: OnBytes | None = None) -> InstalledM
     expected = model.entry.sha256 if model.entry is not None else model.sha256
     if sha256 != expected:
         raise wrong_hash(model, sha256, expected)
+    if entry is None and model.confirmed_by != "user":
+        raise store.not_trusted(model.path)
     confirmed_by: store.ConfirmedBy = "catalog" if entry is not None else "user"
     record = store.record_of(model.path, info, sha256, model.id, confirmed_by)
-    store.save_record(record)
-    return store.to_installed(record)
+    return store.note_check(record)
 
 
 def wrong_hash(model: InstalledModel, found: str, expected: str) -> ModelInvalidError:

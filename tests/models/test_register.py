@@ -97,6 +97,14 @@ def test_bad_names(mine: Path, name: str) -> None:
     assert caught.value.code == "bad_name"
 
 
+def test_copy_cannot_take_the_place_of_a_catalog_model(mine: Path) -> None:
+    """A file that only has a catalog file's name is not copied to where that one belongs."""
+    mine = mine.rename(mine.with_name("TINY.gguf"))
+    with pytest.raises(MidfillError) as caught:
+        register(mine, Notes(), never, copy=True)
+    assert caught.value.code == "bad_name"
+
+
 def test_copy_lies_in_the_model_folder(mine: Path, folder: Path) -> None:
     """A copy is private and goes on working when the original is gone."""
     model = register(mine, Notes(), yes, name="other", copy=True)

@@ -75,7 +75,7 @@ def test_path_of_an_unconfirmed_file(tiny: ModelEntry, tmp_path: Path) -> None:
     path = place(tmp_path, "other.gguf", gguf())
     with pytest.raises(ModelInvalidError) as caught:
         store.resolve(str(path))
-    assert caught.value.code == "model_not_confirmed"
+    assert caught.value.code == "model_not_trusted"
     assert f"midfill model fetch --file {path}" in caught.value.hint
 
 
@@ -154,10 +154,34 @@ def test_own_file_is_used_when_there_is_no_other(tiny: ModelEntry, tmp_path: Pat
     assert store.resolve("mine").confirmed_by == "user"
 
 
-def test_deleted_file_is_not_installed(tiny: ModelEntry) -> None:
-    """A record whose file is gone does not count."""
-    fetch(tiny, Notes(), [Bytes(TINY_BYTES)]).path.unlink()
+@pytest.mark.parametrize("asked", ["tiny", "TINY", None])
+def test_deleted_file_is_reported(tiny: ModelEntry, asked: str | None) -> None:
+    """A record whose file is gone does not count; the error names the file and the command."""
+    path = fetch(tiny, Notes(), [Bytes(TINY_BYTES)]).path
+    path.unlink()
     assert store.installed() == ()
+    with pytest.raises(ModelNotFoundError) as caught:
+        store.resolve(asked)
+    assert caught.value.code == "model_file_missing"
+    assert str(path) in caught.value.message
+    assert caught.value.hint == "Run: midfill model fetch tiny"
+
+
+def test_deleted_file_of_the_user_is_reported(tiny: ModelEntry, tmp_path: Path) -> None:
+    """A file of the user's that is gone cannot be fetched: the hint says what else to do."""
+    path = place(tmp_path, "mine.gguf", gguf())
+    confirm(path, "mine")
+    path.unlink()
+    with pytest.raises(ModelNotFoundError) as caught:
+        store.resolve("mine")
+    assert caught.value.code == "model_file_missing"
+    assert "midfill model remove mine" in caught.value.hint
+
+
+def test_own_file_under_a_catalog_name_is_not_that_model(tiny: ModelEntry, folder: Path) -> None:
+    """A confirmed file that has the name of a catalog file is listed once, as the user's."""
+    confirm(place(folder, tiny.filename, gguf()), "mine")
+    assert [model.id for model in store.installed()] == ["mine"]
 
 
 @pytest.mark.parametrize(
