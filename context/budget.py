@@ -6,17 +6,18 @@ import functools
 import re
 from collections.abc import Sequence
 
-# One match is about one token of a byte-pair vocabulary trained on code: six letters, one digit, a
-# line end with the indent after it, up to three signs.
-_PIECE = re.compile(r"[A-Za-z]{1,6}|\d|\n\s*|[^\w\s]{1,3}|_+|[^\x00-\x7f]")
+# One match is about one token of a byte-pair vocabulary trained on code: six letters, one digit,
+# the space before it, a line end with the indent after it, up to three signs.
+_PIECE = re.compile(r"[A-Za-z]{1,6}|[ ](?=\d)|\d|\n\s*|[^\w\s]{1,3}|_+|[^\x00-\x7f]")
 _MAX_KEPT_CHARS = 4096
 
 
 def estimate_tokens(text: str) -> int:
     """Estimated number of tokens, meant to err on the high side.
 
-    Against the Qwen2.5 tokenizer on 500 pieces of Python's standard library: mean ratio 1.13,
-    5th percentile 1.00, 95th 1.28; 0.2 ms per 4 KB. The engine checks the exact number.
+    Against the Qwen2.5 tokenizer on Python's standard library, in pieces of 3,000 characters: mean
+    ratio 1.14, 5th percentile 1.03, 95th 1.24 (pieces of 300: 1.14, 0.99, 1.32). It costs 0.3 to
+    0.5 ms per 4 KB; texts seen lately are not counted again. The engine checks the exact number.
 
     Args:
         text: source code or prose.

@@ -11,12 +11,15 @@ from context.types import FileContext, Prompt, Segment
 Order = Literal["psm", "spm"]
 
 # Markers of the model families in use. In user text they get a space after their first sign: it
-# reads the same to a model and cannot be taken for a token, whatever a tokenizer does with it.
+# reads the same to a model and cannot be taken for a token, whatever a tokenizer does with it:
+# tokens of the type "user-defined" (Qwen2.5: <tool_call>) are found in plain text even where the
+# parsing of special tokens is off.
 _MARKERS = re.compile(
     r"<(?=\|[A-Za-z0-9_]{2,32}\|>)"  # <|fim_prefix|>, <|endoftext|>, <|im_start|>
     r"|<(?=｜[^｜<>\n]{2,32}｜>)"  # <｜fim▁begin｜>
     r"|<(?=(?:fim[_-](?:prefix|suffix|middle|pad)|file_sep|filename|reponame)>)"
     r"|<(?=(?:PRE|SUF|MID|EOT)>)"
+    r"|<(?=/?(?:tool_call|tool_response|think)>)"
 )
 
 

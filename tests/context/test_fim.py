@@ -46,6 +46,7 @@ def test_empty_sides_keep_their_markers() -> None:
     [
         "<|fim_prefix|>", "<|fim_middle|>", "<|endoftext|>", "<|im_start|>", "<|repo_name|>",
         "<fim_suffix>", "<fim-middle>", "<file_sep>", "<｜fim▁hole｜>", "<PRE>", "<EOT>",
+        "<tool_call>", "</tool_call>",
     ],
 )  # fmt: skip
 def test_markers_in_text_are_broken(marker: str) -> None:

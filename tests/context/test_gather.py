@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from context.budget import estimate_tokens
 from context.gather import gather
 from context.syntax import SyntaxTree
 from context.types import Budget, FileContext, SourceFile
+from tests.context.fuzz_syntax import PIECES, SEED_TEXT
 
 CLASS = '''"""Shop."""
 
@@ -177,3 +180,41 @@ def test_strange_files(marked: str) -> None:
     before, after = marked.split("‸")
     assert before.endswith(context.prefix[-1].text if context.prefix else "")
     assert after.startswith(context.suffix_text)
+
+
+def test_random_texts_and_budgets() -> None:
+    """Whatever the text, both sides touch the cursor and keep to their budgets."""
+    chance = random.Random(8)
+    n_cut = 0
+    for _ in range(300):
+        text = "".join(chance.choices([*PIECES, SEED_TEXT], k=25))
+        cursor = chance.randrange(len(text) + 1)
+        budget = Budget(
+            n_prefix_tokens=chance.choice([0, 3, 30, 200]),
+            n_suffix_tokens=chance.choice([0, 3, 30, 200]),
+        )
+        context = context_of(f"{text[:cursor]}‸{text[cursor:]}", budget)
+        assert text[:cursor].endswith(context.prefix[-1].text if context.prefix else "")
+        assert text[cursor:].startswith(context.suffix[0].text if context.suffix else "")
+        n_prefix = sum(estimate_tokens(snippet.text) for snippet in context.prefix)
+        n_suffix = sum(estimate_tokens(snippet.text) for snippet in context.suffix)
+        assert n_prefix <= budget.n_prefix_tokens
+        assert n_suffix <= budget.n_suffix_tokens
+        n_cut += context.prefix_text != text[:cursor]
+    assert n_cut > 50
+
+
+def test_a_long_init_shows_its_attributes() -> None:
+    """Where the whole ``__init__`` does not fit, its ``self.name =`` lines stand for it."""
+    body = "".join(
+        f"        # about {i}\n        check(owner, {i}, {i})\n"
+        f"        self.field{i} = owner.part({i})\n"
+        for i in range(12)
+    )
+    filler = "".join(f"    def step{i}(self):\n        return {i} * {i}\n\n" for i in range(40))
+    marked = CLASS.replace("        self.owner = owner\n", "        self.owner = owner\n" + body)
+    marked = marked.replace("    def total", filler + "    def total")
+    context = context_of(marked, Budget(n_prefix_tokens=1000, n_suffix_tokens=60))
+    assert "self.field11 = owner.part(11)\n" in context.prefix_text
+    assert "check(owner" not in context.prefix_text
+    assert "    limit = 5\n" in context.prefix_text
