@@ -5,62 +5,90 @@ from __future__ import annotations
 import functools
 import re
 
-from context.lexical import Lexical, advance, close, flat, tokens
+import msgspec
+
+from context.braces import braces_end
+from context.lexical import Lexical, advance, close, flat, locate, tokens
 from context.scope import leading, width
 from context.types import CursorScope
 
-_DEFINITION = re.compile(r"(?:async[ \t]+def|def|class)\b|@\w")
-_CONTINUES = re.compile(r"(?:elif|else|except|finally|case)\b")
-_CLOSING_WORDS = ("end", "done", "fi", "esac")
-_CLOSES = re.compile(rf"[)\]}}]|(?:{'|'.join(_CLOSING_WORDS)})\b")
-_COMMENT = re.compile(r"\s#.*$")
-# Text further left than this cannot change what is open at the cursor in any usual file.
-_MAX_BEFORE_BYTES = 64 * 1024
+_WORD = re.compile(r"\w*")
+_ASYNC = re.compile(r"async[ \t]+(\w*)")
+# Without one of these a line changes nothing for the lines below it.
+_MARKS = re.compile(r"[()\[\]{}\"'\\#]")
+_STRING_START = re.compile(r"[rRuU]?[\"']")
+_HEADER_END = re.compile(r":[ \t]*(?:#.*)?$")
+_HEADERS = frozenset(
+    (
+        *("def", "class", "if", "elif", "else", "for", "while", "with", "match", "case"),
+        *("try", "except", "finally"),
+    )
+)
+_CONTINUES = frozenset(("elif", "else", "except", "finally"))
+_PAIRS = frozenset(("()", "[]", "{}"))
+# A blank line after this many lines of a function's body is a good place to stop.
+_PARAGRAPH_LINES = 3
 
 
-def block_end(text_before: bytes, completion: str, scope: CursorScope) -> int | None:
+def block_end(before: bytes, completion: str, scope: CursorScope) -> int | None:
     """Length of a completion up to which it belongs to the block at the cursor.
 
+    The answer rests only on what no further text can change: lines that are complete, the column
+    of a line's first character, a line's first word once something follows it. So the streamed
+    and the whole text give the same length, and a length once given stays.
+
     Args:
-        text_before: text left of the cursor, as UTF-8; its end is enough.
-        completion: everything streamed so far.
+        before: all text left of the cursor, as UTF-8.
+        completion: everything streamed so far, with ``\\n`` as EOL.
         scope: where the cursor stands.
 
     Returns:
-        Number of characters, without trailing blank lines; None while the block may go on.
+        Number of characters, without blank lines at the end; None while the block may go on.
     """
-    state = _state_before(text_before) if scope.language == "python" else Lexical()
-    return _Block(scope, state).end(flat(completion))
+    text = flat(completion)
+    if scope.language != "python":
+        return braces_end(text, scope)
+    return _Block(scope, _start(before, scope.enclosing)).end(text)
 
 
-def balance(text_before_line: str, completion: str, line_after: str, *, kind: str = "code") -> int:
+def balance(
+    line_before: str,
+    completion: str,
+    line_after: str,
+    *,
+    kind: str = "code",
+    open_brackets: str | None = None,
+) -> int:
     """Length of a completion up to which its closing brackets and quotes have partners.
 
     A bracket may be closed when the completion opened it, or when the text left of the cursor did
     and the text right of the cursor does not close it.
 
     Args:
-        text_before_line: the cursor's line left of the cursor.
-        completion: everything streamed so far.
+        line_before: the cursor's line left of the cursor.
+        completion: everything streamed so far, with ``\\n`` as EOL.
         line_after: the cursor's line right of the cursor.
-        kind: kind of the cursor's scope; the brackets of comments and docstrings may be odd.
+        kind: kind of the cursor's scope; brackets of comments and docstrings may be odd.
+        open_brackets: brackets open at the cursor, outermost first, when that is known. Without
+            it only those of the cursor's line count, and on a blank line a line may begin with
+            closing brackets.
 
     Returns:
-        Number of characters.
+        Number of characters; the same for every longer completion once it is less than all.
     """
     if kind in ("comment", "docstring"):
         return len(completion)
     text = flat(completion)
-    state = advance(text_before_line)
-    if state.quote and not advance(line_after, state).quote and _has_quote(line_after, state):
-        first = next(iter(tokens(text, state)), None)
-        if first is not None and not first.quote and first.kind == "string":
-            # The quote that ends the string stands right of the cursor already.
-            newline = text.startswith("\n", first.end)
-            return first.end if newline else first.end - len(state.quote)
+    state = advance(line_before)
+    if state.quote and state.quote in line_after and not advance(line_after, state).quote:
+        end = _string_end(text, state)
+        if end is not None:
+            return end
     stack: list[str] = []
-    before = list(state.brackets)
-    n_closable = max(0, len(before) - _n_closed(line_after))
+    outer = list(state.brackets if open_brackets is None else open_brackets)
+    n_closed_after = _n_closed(line_after)
+    n_closable = max(0, len(outer) - n_closed_after)
+    lenient = open_brackets is None and not line_before.strip() and not n_closed_after
     for token in tokens(text, state):
         if token.kind == "open":
             stack.append(text[token.start])
@@ -69,116 +97,272 @@ def balance(text_before_line: str, completion: str, line_after: str, *, kind: st
             if stack:
                 if not _fits(stack, closer):
                     return token.start
-            elif n_closable and _fits(before, closer):
+            elif n_closable and _fits(outer, closer):
                 n_closable -= 1
-            else:
+            elif not (lenient and _begins_line(text, token.start)):
                 return token.start
     return len(completion)
 
 
-class _Block:
-    """Follows the lines of a completion."""
+class _Start(msgspec.Struct, frozen=True, kw_only=True):
+    """What the cursor stands in.
 
-    def __init__(self, scope: CursorScope, state: Lexical) -> None:
-        self._scope = scope
-        self._python = scope.language == "python"
-        self._state = state
-        self._at_bracket = bool(state.brackets)
-        typed = scope.line_before.strip()
-        self._on_blank = not typed
-        self._own = width(leading(scope.line_before))
-        self._base = width(scope.indent)
-        self._after_decorator = typed.startswith("@")
-        self._has_definition = bool(_DEFINITION.match(typed))
-        is_header = self._has_definition and not self._after_decorator
-        # Column of a header whose body the completion writes.
-        self._header_column = self._own if is_header else -1
-        self._opens_brace = not self._python and not self._on_blank and self._base > self._own
-        self._n_lines = 0
-        self._has_gap = False
-        self._last = scope.line_before
+    Args:
+        state: strings and brackets around it.
+        inside: whether the statement there has begun.
+        word: first word of that statement, ``@`` for a decorator.
+        column: its column.
+        in_class: whether the innermost definition around is a class.
+        in_function: whether it is a function.
+    """
 
-    def end(self, text: str) -> int | None:
-        """Number of characters until the block has ended."""
-        offset = 0
-        last_end = 0
-        lines = text.split("\n")
-        for number, line in enumerate(lines):
-            growing = number == len(lines) - 1
-            full = self._scope.line_before + line if number == 0 else line
-            if (number > 0 or self._on_blank) and full.strip():
-                if self._ends_at(full, number, growing):
-                    return last_end
-                if number > 0 and self._is_closing(full):
-                    return None if growing else offset + len(line)
-            elif line.strip():
-                self._n_lines += 1
-            if self._python:
-                self._state = advance(line + "\n", self._state)
-            if line.strip():
-                last_end = offset + len(line)
-                self._last = line
-            self._has_gap = not line.strip() and number > 0
-            offset += len(line) + 1
-        return None
-
-    def _ends_at(self, line: str, number: int, growing: bool) -> bool:
-        if self._python and number > 0 and self._state.joined:
-            return False
-        if number > 0 and self._at_bracket:
-            # The statement with the bracket is complete; only a header goes on, with its body.
-            self._at_bracket = False
-            if not _COMMENT.sub("", self._last).rstrip().endswith(":"):
-                return True
-            self._header_column = width(self._scope.indent)
-        column, word = width(leading(line)), line.strip()
-        first = self._n_lines == 0
-        self._n_lines += 1
-        if first and (self._on_blank or column > self._own):
-            # The completion's own first line tells the block's indent better than a guess does.
-            self._base = min(self._base, column)
-        if column < self._base:
-            return not (self._opens_brace and self._may_close(word, growing))
-        if column > self._base or not self._python or (growing and word.isidentifier()):
-            return False
-        return self._sibling_ends(word, first)
-
-    def _sibling_ends(self, word: str, first: bool) -> bool:
-        """Whether a line at the block's own indent begins something else."""
-        if self._header_column == self._base:
-            return not _CONTINUES.match(word)
-        if not _DEFINITION.match(word):
-            self._after_decorator = False
-            return False
-        ends = not self._after_decorator and not first and (self._has_definition or self._has_gap)
-        self._has_definition = True
-        self._after_decorator = word.startswith("@")
-        return ends
-
-    def _is_closing(self, line: str) -> bool:
-        """Whether a line closes the brace that the cursor's line opens."""
-        opens = self._opens_brace and width(leading(line)) <= self._own
-        return opens and bool(_CLOSES.match(line.lstrip()))
-
-    def _may_close(self, word: str, growing: bool) -> bool:
-        grows = growing and any(closer.startswith(word) for closer in _CLOSING_WORDS)
-        return grows or bool(_CLOSES.match(word))
+    state: Lexical
+    inside: bool
+    word: str
+    column: int
+    in_class: bool
+    in_function: bool
 
 
 @functools.lru_cache(maxsize=8)
-def _state_before(text_before: bytes) -> Lexical:
-    tail = text_before[-_MAX_BEFORE_BYTES:]
-    return advance(flat(tail.decode("utf-8", "replace")))
-
-
-def _fits(stack: list[str], closer: str) -> bool:
-    return (
-        close(stack, closer) if stack and "([{".index(stack[-1]) == ")]}".index(closer) else False
+def _start(before: bytes, enclosing: str) -> _Start:
+    text = flat(before.decode("utf-8", "replace"))
+    state, _ = locate(text)
+    statement = text[_statement_start(text, state) :]
+    name = enclosing.rpartition(".")[2]
+    in_class = bool(name) and text.rfind(f"class {name}") > text.rfind(f"def {name}")
+    return _Start(
+        state=state,
+        inside=bool(statement.strip()),
+        word=_first_word(statement.lstrip() + "\n") or "",
+        column=width(leading(statement)),
+        in_class=in_class,
+        in_function=bool(name) and not in_class,
     )
 
 
-def _has_quote(line_after: str, state: Lexical) -> bool:
-    return state.quote in line_after
+def _statement_start(text: str, state: Lexical) -> int:
+    """First character of the line on which the statement at the end of a text begins."""
+    at = state.quote_start if state.quote else len(text)
+    if state.brackets:
+        at = min(at, state.bracket_start)
+    start = text.rfind("\n", 0, at) + 1
+    while text.endswith("\\\n", 0, start):
+        start = text.rfind("\n", 0, start - 1) + 1
+    return start
+
+
+class _Block:
+    """Follows the lines of a completion in Python."""
+
+    def __init__(self, scope: CursorScope, start: _Start) -> None:
+        self._scope = scope
+        self._start = start
+        self._state = start.state
+        # While the statement that the cursor is in, and its body, go on.
+        self._inside = start.inside
+        self._base = width(scope.indent)
+        self._body_column: int | None = None
+        # The logical line (statement or header) that is being read.
+        self._word = start.word
+        self._column = start.column
+        self._is_string = False
+        self._opens = False
+        self._n_statements = 0
+        self._definitions: list[tuple[int, str]] = []
+        self._tries: list[int] = []
+        self._has_definition = False
+        self._n_gap = 0
+        self._n_run = 0
+
+    def end(self, text: str) -> int | None:
+        """Number of characters until the block has ended, None while it may go on."""
+        offset = 0
+        keep = 0
+        lines = text.split("\n")
+        for number, line in enumerate(lines):
+            is_complete = number < len(lines) - 1
+            is_joined = self._inside if number == 0 else self._state.joined
+            if line.strip():
+                full = self._scope.line_before + line if number == 0 else line
+                if not is_joined:
+                    if self._ends_at(full, number, is_complete=is_complete):
+                        return keep
+                    if is_complete:
+                        self._begin(full)
+                self._n_gap = 0
+                keep = offset + len(line)
+            elif is_complete and number > 0 and not is_joined and keep and self._gap_ends():
+                return keep
+            if not is_complete:
+                return None
+            self._finish(line, number)
+            if self._inside and not self._state.joined and self._is_simple():
+                if self._start.state.brackets:
+                    return keep
+                self._go_on()
+            offset += len(line) + 1
+        return None
+
+    # -- lines ---------------------------------------------------------------------------
+
+    def _begin(self, line: str) -> None:
+        """Read the first line of a statement."""
+        word = line.lstrip()
+        if word.startswith("#"):
+            return
+        self._column = width(leading(line))
+        self._word = _first_word(word + "\n") or ""
+        self._is_string = bool(_STRING_START.match(word))
+        self._n_statements += 1
+        while self._definitions and self._definitions[-1][0] >= self._column:
+            self._definitions.pop()
+        while self._tries and self._tries[-1] > self._column:
+            self._tries.pop()
+        if self._word in ("except", "finally") and self._tries[-1:] == [self._column]:
+            self._tries.pop()
+        if self._word == "try":
+            self._tries.append(self._column)
+        if self._word in ("def", "class") and self._column <= self._base:
+            self._has_definition = True
+
+    def _finish(self, line: str, number: int) -> None:
+        """Read the end of a line."""
+        if self._state.joined or self._state.comment or _MARKS.search(line):
+            self._state = advance(line + "\n", self._state)
+        text = line.strip()
+        if not text and number > 0:
+            return
+        if text.startswith("#") and not self._state.joined:
+            return
+        if text and not self._is_string:
+            self._n_run += 1
+        if self._state.joined:
+            return
+        full = self._scope.line_before + line if number == 0 else line
+        self._opens = self._word in _HEADERS and bool(_HEADER_END.search(full.rstrip()))
+        if self._word in ("def", "class"):
+            self._definitions.append((self._column, self._word))
+            self._n_run = 0
+
+    def _is_simple(self) -> bool:
+        """Whether the cursor's statement is complete and has no body to come."""
+        return self._body_column is None and not self._opens and self._word != "@"
+
+    def _go_on(self) -> None:
+        """From the complete statement of the cursor on, read a run of statements."""
+        self._inside = False
+        self._base = self._start.column
+        self._n_statements = 1
+
+    # -- ends ----------------------------------------------------------------------------
+
+    def _gap_ends(self) -> bool:
+        """Whether a blank line is a place to stop."""
+        self._n_gap += 1
+        if self._opens or self._word == "@" or self._tries:
+            return False
+        if self._n_gap >= 2:
+            return True
+        if self._definitions:
+            in_class = self._definitions[-1][1] == "class"
+        else:
+            in_class = self._start.in_class
+        return not in_class and self._n_run >= _PARAGRAPH_LINES
+
+    def _ends_at(self, line: str, number: int, *, is_complete: bool) -> bool:
+        """Whether a line that begins a statement is outside of the block."""
+        column = width(leading(line))
+        word = _first_word(line.lstrip() + ("\n" if is_complete else ""))
+        if self._inside:
+            return self._ends_statement(column, word)
+        if self._n_statements == 0 and column < self._base and self._may_move(number):
+            self._base = column
+        if column != self._base:
+            return column < self._base
+        return self._n_statements > 0 and self._is_sibling(word)
+
+    def _may_move(self, number: int) -> bool:
+        """Whether the first line knows the indent of the block better than the scope does."""
+        return number == 0 or not self._scope.line_before
+
+    def _ends_statement(self, column: int, word: str | None) -> bool:
+        """Whether a line is no part of the statement at the cursor, or of its body."""
+        own = self._start.column
+        if self._word == "@" and self._body_column is None:
+            if column != own or word not in (None, "@", "def", "class"):
+                return column != own or word is not None
+            if word is not None:
+                # From here on the decorated definition is the statement.
+                self._base = min(self._base, own)
+            return False
+        if self._body_column is None:
+            if column > own:
+                self._body_column = column
+            return column <= own
+        if column >= self._body_column:
+            return False
+        if column > own:
+            return True
+        return column < own or not self._may_continue(word)
+
+    def _may_continue(self, word: str | None) -> bool:
+        """Whether a clause (``else:`` …) at the column of the cursor's statement belongs to it."""
+        scope = self._scope
+        if self._start.column < width(scope.indent) and self._start.word != "try":
+            return False
+        below = scope.next_line
+        if width(leading(below)) == self._start.column and _first_word(below.lstrip() + "\n") in (
+            _CONTINUES
+        ):
+            return False
+        return word is None or word in _CONTINUES
+
+    def _is_sibling(self, word: str | None) -> bool:
+        """Whether a line at the block's own column begins something else."""
+        in_function = self._start.in_function and self._base >= width(self._scope.indent)
+        if in_function or word is None or word in _CONTINUES or self._word == "@":
+            return False
+        if self._has_definition:
+            return True
+        return word in ("def", "class", "@") and self._n_gap > 0
+
+
+def _first_word(line: str) -> str | None:
+    """First word of a line without indent, ``@`` for a decorator; None while it may grow."""
+    if line.startswith("@"):
+        return "@"
+    found = _WORD.match(line)
+    if found is None or found.end() == len(line):
+        return None
+    if found.group() != "async":
+        return found.group()
+    second = _ASYNC.match(line)
+    if second is None:
+        return None if not line[5:].strip(" \t") and "\n" not in line else "async"
+    return None if second.end() == len(line) else second.group(1)
+
+
+# -- brackets ----------------------------------------------------------------------------
+
+
+def _string_end(text: str, state: Lexical) -> int | None:
+    """Length up to the quotes that end the string at the cursor; they stand right of it."""
+    first = next(iter(tokens(text, state)), None)
+    if first is None or first.quote or first.kind != "string":
+        return None
+    is_closed = text[: first.end].endswith(state.quote)
+    return first.end - len(state.quote) if is_closed else first.end
+
+
+def _begins_line(text: str, offset: int) -> bool:
+    """Whether only closing brackets are left of an offset on its line."""
+    return not text[text.rfind("\n", 0, offset) + 1 : offset].strip(" \t)]}")
+
+
+def _fits(stack: list[str], closer: str) -> bool:
+    """Close the innermost bracket when it is of the closer's kind."""
+    return bool(stack) and stack[-1] + closer in _PAIRS and close(stack, closer)
 
 
 def _n_closed(line_after: str) -> int:

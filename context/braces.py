@@ -96,7 +96,8 @@ class _Braces:
             if opened is None and number > 0:
                 return "before"
             if opened is not None and opened < number:
-                closes = closes or bracket == "}" or not self._on_blank
+                # Inside of a body that is indented, a nested block ends nothing.
+                closes = closes or not self._on_blank or (bracket == "}" and self._base == 0)
         if self._stack:
             return ""
         if closes:

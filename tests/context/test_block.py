@@ -18,6 +18,32 @@ from tests.context.test_scope import scope_of
 _GOLDEN = Path(__file__).parent.parent / "golden" / "context"
 BLOCKS: list[dict[str, Any]] = tomllib.loads((_GOLDEN / "block.toml").read_text())["case"]
 BALANCES: list[dict[str, Any]] = tomllib.loads((_GOLDEN / "balance.toml").read_text())["case"]
+# What completions are made of here: words that are keywords, nearly so, or may become one.
+STREAM = [
+    *("\n", "\n    ", "\n    ", "\n        ", "\n\n", "\n\n\n", " ", "\t", "x = 1", "return", "ü"),
+    *("foo(", ")", "[", "]", "{", "}", "},", "});", '"', "'", '"""', "'''", "`", "\\"),
+    *("# c", "// c", "/*", "*/", "def f():", "class A:", "async def g():", "async for", "@x"),
+    *("if y:", "else:", "elif z:", "try:", "except E:", "finally:", "match x:", "de", "el", "t"),
+    *("end", "done", "else {", "then"),
+]
+PLACES = [
+    ("python", "‸"),
+    ("python", "def f(x):\n    ‸\n"),
+    ("python", "def f(x):‸\n"),
+    ("python", "class A:\n    ‸\n    def g(self): ...\n"),
+    ("python", "class A:\n    @‸\n"),
+    ("python", "def f(x):\n    try:‸\n    except E: pass\n"),
+    ("python", "x = foo(‸)\n"),
+    ("python", 'def f(x):\n    """‸\n'),
+    ("python", "if x‸"),
+    ("python", "def f(x):\n    y = [\n        ‸\n"),
+    ("javascript", "function f() {‸"),
+    ("javascript", "function f() {\n  ‸\n}\n"),
+    ("javascript", "‸"),
+    ("lua", "if x then‸"),
+    ("ruby", "def f\n  ‸\nend\n"),
+    ("rust", "fn f<'a>(‸"),
+]
 
 
 def block_case(case: dict[str, Any]) -> tuple[bytes, str, CursorScope, int | None]:
@@ -56,8 +82,39 @@ def test_golden_balance(case: dict[str, Any]) -> None:
     before, after = case["line"].split("‸")
     completion, mark, rest = case["completion"].partition("┤")
     wanted = len(completion) if mark else len(completion + rest)
-    kind = case.get("kind", "code")
-    assert balance(before, completion + rest, after, kind=kind) == wanted
+    kind, known = case.get("kind", "code"), case.get("open_brackets")
+    sizes = [
+        balance(before, (completion + rest)[:n], after, kind=kind, open_brackets=known)
+        for n in range(len(completion + rest) + 1)
+    ]
+    assert sizes[-1] == wanted
+    # Fed character by character nothing is cut too early, and what is cut stays so.
+    assert all(min(n, wanted) <= size <= n for n, size in enumerate(sizes))
+    assert {size for n, size in enumerate(sizes) if size < n} <= {wanted}
+
+
+def random_completions(seed: int, n: int) -> list[str]:
+    """Texts of words, brackets, quotes and line ends that are mostly broken."""
+    chance = random.Random(seed)
+    return ["".join(chance.choices(STREAM, k=chance.randrange(1, 24))) for _ in range(n)]
+
+
+@pytest.mark.parametrize("language", sorted({language for language, _ in PLACES}))
+def test_streaming_changes_nothing(language: str) -> None:
+    """An end, once given, is given for every longer text and lies within the shortest."""
+    n_ended = 0
+    for marked in (marked for of, marked in PLACES if of == language):
+        before, scope = marked.split("‸")[0].encode(), scope_of(marked, language)
+        for completion in random_completions(len(marked), 120):
+            first: int | None = None
+            for n in range(len(completion) + 1):
+                end = block_end(before, completion[:n], scope)
+                if first is None:
+                    first = end
+                    assert end is None or 0 <= end <= n
+                assert end == first, (marked, completion, n)
+            n_ended += first is not None
+    assert n_ended > 10
 
 
 def test_what_balance_keeps_closes_nothing_foreign() -> None:
