@@ -163,7 +163,7 @@ def decode_client(body: bytes) -> ClientMessage:
     """A message that a client sent."""
     try:
         return _client_decoder.decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ProtocolError(f"Unreadable message: {error}", code="frame_unreadable") from error
 
 
@@ -171,7 +171,7 @@ def decode_engine(body: bytes) -> EngineMessage:
     """A message that an engine sent."""
     try:
         return _engine_decoder.decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ProtocolError(f"Unreadable message: {error}", code="frame_unreadable") from error
 
 

@@ -1,0 +1,247 @@
+"""Parts of the engine that need no process: slots, lanes, stop strings, frames, the breaker."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from typing import Any
+
+import msgspec
+import pytest
+
+from lsp_server.engine import protocol
+from lsp_server.engine.client import Breaker
+from lsp_server.engine.job import Job, StopStrings
+from lsp_server.engine.lanes import Lanes
+from lsp_server.engine.options import EngineOptions
+from lsp_server.engine.protocol import Generate
+from lsp_server.engine.slots import SlotTable, common_prefix_length
+from lsp_server.errors import ProtocolError
+
+
+def job(number: int, lane: Any = "interactive") -> Job:
+    """A job nobody waits for."""
+    request = Generate(request_id=number, segments=(), lane=lane)
+    return Job(request, answer=lambda _: None, loop=asyncio.new_event_loop())
+
+
+# -- slots -------------------------------------------------------------------------------
+
+
+def test_common_prefix_length_equals_a_plain_count() -> None:
+    """The search by halves finds what a loop finds."""
+    chance = random.Random(3)
+    for _ in range(2000):
+        a = chance.choices([1, 2], k=chance.randrange(12))
+        b = chance.choices([1, 2], k=chance.randrange(12))
+        plain = 0
+        while plain < min(len(a), len(b)) and a[plain] == b[plain]:
+            plain += 1
+        assert common_prefix_length(a, b) == plain
+
+
+def test_typing_stays_in_its_slot() -> None:
+    """A prompt that shares most with a slot reuses it, up to the token whose logits are needed."""
+    table = SlotTable(n_slots=3, n_cells=1000)
+    slot, n_reused = table.choose([1, 2, 3, 4])
+    assert n_reused == 0
+    slot.tokens = [1, 2, 3, 4]
+    again, n_reused = table.choose([1, 2, 3, 9])
+    assert (again, n_reused) == (slot, 3)
+    same, n_reused = table.choose([1, 2, 3, 4])
+    assert (same, n_reused) == (slot, 3)
+
+
+def test_another_file_gets_another_slot() -> None:
+    """Prompts with little in common do not push each other out while there is room."""
+    table = SlotTable(n_slots=2, n_cells=1000)
+    first, _ = table.choose([1] * 10)
+    first.tokens = [1] * 10
+    second, _ = table.choose([1, 1, *([2] * 8)])
+    second.tokens = [2] * 10
+    assert second is not first
+    third, _ = table.choose([3] * 10)
+    assert third is first  # unused for longest
+
+
+def test_oldest_slots_make_room() -> None:
+    """When the cells do not suffice, slots are emptied oldest first, and only as many as needed."""
+    table = SlotTable(n_slots=3, n_cells=30)
+    for number in range(3):
+        slot, _ = table.choose([number] * 10)
+        slot.tokens = [number] * 10
+    newest = table.slots[2]
+    assert [s.seq_id for s in table.to_evict(newest, 10)] == []
+    assert [s.seq_id for s in table.to_evict(newest, 15)] == [0]
+    assert [s.seq_id for s in table.to_evict(newest, 30)] == [0, 1]
+
+
+# -- lanes -------------------------------------------------------------------------------
+
+
+def test_interactive_jobs_come_first() -> None:
+    """Background jobs wait until nobody waits for an answer; each lane keeps its order."""
+    lanes = Lanes()
+    jobs = [job(1, "background"), job(2), job(3, "background"), job(4)]
+    for each in jobs:
+        lanes.put(each)
+    assert [lanes.next() for _ in jobs] == [jobs[1], jobs[3], jobs[0], jobs[2]]
+
+
+def test_a_waiting_job_can_be_taken_out_once() -> None:
+    """Only a job that still waits is removed."""
+    lanes = Lanes()
+    waiting = job(1)
+    lanes.put(waiting)
+    assert lanes.remove(waiting)
+    assert not lanes.remove(waiting)
+    assert len(lanes) == 0
+
+
+def test_closing_wakes_the_worker() -> None:
+    """A worker that waits for a job gets None."""
+    lanes = Lanes()
+    got: list[Job | None] = [job(0)]
+    worker = threading.Thread(target=lambda: got.append(lanes.next()))
+    worker.start()
+    lanes.close()
+    worker.join(10)
+    assert got[-1] is None
+
+
+# -- stop strings ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stop", "pieces", "sent", "stopped"),
+    [
+        ((), ["a", "b"], "ab", False),
+        (("\n\n",), ["a\n", "b\n", "\nc"], "a\nb", True),
+        (("END",), ["xE", "N", "D", "y"], "x", True),
+        (("END",), ["xE", "N", "x"], "xENx", False),
+        (("END",), ["xEN"], "xEN", False),
+        (("b", "abc"), ["a", "bc"], "", True),
+        (("",), ["a"], "a", False),
+    ],
+)
+def test_stop_strings(stop: tuple[str, ...], pieces: list[str], sent: str, stopped: bool) -> None:
+    """A stop string is found across pieces, nothing of it is sent, and nothing else is lost."""
+    watch = StopStrings(stop)
+    out = ""
+    met = False
+    for piece in pieces:
+        text, met = watch.feed(piece)
+        out += text
+        if met:
+            break
+    if not met:
+        out += watch.flush()
+    assert (out, met) == (sent, stopped)
+
+
+# -- frames ------------------------------------------------------------------------------
+
+
+async def frames_of(data: bytes, chance: random.Random) -> list[bytes]:
+    """Read frames from bytes that arrive in random pieces."""
+    reader = asyncio.StreamReader()
+
+    async def feed() -> None:
+        at = 0
+        while at < len(data):
+            size = chance.randrange(1, 50)
+            reader.feed_data(data[at : at + size])
+            at += size
+            await asyncio.sleep(0)
+        reader.feed_eof()
+
+    feeding = asyncio.create_task(feed())
+    frames = []
+    while (body := await protocol.read_frame(reader)) is not None:
+        frames.append(body)
+    await feeding
+    return frames
+
+
+async def test_frames_survive_any_split() -> None:
+    """Whatever the pieces, the messages come out as they went in."""
+    chance = random.Random(5)
+    messages = [
+        protocol.Hello(protocol=1, pid=2, client="é" * 300),
+        protocol.Generate(request_id=7, segments=(), stop=("\n",)),
+        protocol.Cancel(request_id=7),
+        protocol.StatusQuery(),
+        protocol.Shutdown(),
+    ] * 20
+    data = b"".join(protocol.encode(message) for message in messages)
+    frames = await frames_of(data, chance)
+    assert [protocol.decode_client(body) for body in frames] == messages
+
+
+async def test_damaged_frames_are_errors_and_never_hang() -> None:
+    """Random damage gives messages or a ProtocolError, nothing else, and always ends."""
+    chance = random.Random(6)
+    whole = b"".join(
+        protocol.encode(protocol.Generate(request_id=i, segments=())) for i in range(5)
+    )
+    n_errors = 0
+    for _ in range(2000):
+        data = bytearray(whole)
+        for _ in range(chance.randrange(1, 4)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        try:
+            async with asyncio.timeout(10):
+                for body in await frames_of(bytes(data), chance):
+                    protocol.decode_client(body)
+        except ProtocolError as error:
+            n_errors += 1
+            assert error.code in {"frame_too_large", "frame_unreadable", "frame_cut"}
+    assert n_errors > 100
+
+
+def test_an_oversized_message_is_refused_before_it_is_sent() -> None:
+    """A prompt beyond the frame limit is an error at the sender."""
+    huge = protocol.Hello(protocol=1, pid=1, client="x" * (protocol.MAX_FRAME_BYTES + 1))
+    with pytest.raises(ProtocolError) as caught:
+        protocol.encode(huge)
+    assert caught.value.code == "frame_too_large"
+
+
+def test_unknown_fields_are_ignored() -> None:
+    """A newer peer may send more than we know."""
+    body = msgspec.msgpack.encode({"type": "cancel", "request_id": 3, "reason": "new"})
+    assert protocol.decode_client(body) == protocol.Cancel(request_id=3)
+
+
+# -- options and breaker -----------------------------------------------------------------
+
+
+def test_equal_options_share_a_key() -> None:
+    """The key survives the way through JSON, and differs when an option differs."""
+    options = EngineOptions(model_path="a.gguf", idle_exit_s=300)
+    again = msgspec.json.decode(msgspec.json.encode(options), type=EngineOptions)
+    assert again.key == options.key
+    assert EngineOptions(model_path="b.gguf", idle_exit_s=300).key != options.key
+
+
+def test_breaker_waits_longer_and_then_closes_the_door() -> None:
+    """One failure is free; then 1, 2, 4 s; after five the door stays closed for the minute."""
+    now = 0.0
+    breaker = Breaker(clock=lambda: now)
+    waits = []
+    for _ in range(5):
+        breaker.failed()
+        waits.append(breaker.wait_s())
+    assert waits == [0.0, 1.0, 2.0, 4.0, 60.0]
+    now = 61.0
+    assert breaker.wait_s() == 0.0
+
+
+def test_a_served_request_resets_the_breaker() -> None:
+    """Failures count only while nothing works."""
+    breaker = Breaker(clock=lambda: 0.0)
+    breaker.failed()
+    breaker.failed()
+    breaker.succeeded()
+    assert breaker.wait_s() == 0.0
