@@ -8,7 +8,7 @@ import re
 import msgspec
 
 from context.braces import braces_end
-from context.lexical import Lexical, advance, close, flat, locate, tokens
+from context.lexical import Lexical, advance, close, flat, locate, statement_start, tokens
 from context.scope import leading, width
 from context.types import CursorScope
 
@@ -128,7 +128,7 @@ class _Start(msgspec.Struct, frozen=True, kw_only=True):
 def _start(before: bytes, enclosing: str) -> _Start:
     text = flat(before.decode("utf-8", "replace"))
     state, _ = locate(text)
-    statement = text[_statement_start(text, state) :]
+    statement = text[statement_start(text, state) :]
     name = enclosing.rpartition(".")[2]
     in_class = bool(name) and text.rfind(f"class {name}") > text.rfind(f"def {name}")
     return _Start(
@@ -139,17 +139,6 @@ def _start(before: bytes, enclosing: str) -> _Start:
         in_class=in_class,
         in_function=bool(name) and not in_class,
     )
-
-
-def _statement_start(text: str, state: Lexical) -> int:
-    """First character of the line on which the statement at the end of a text begins."""
-    at = state.quote_start if state.quote else len(text)
-    if state.brackets:
-        at = min(at, state.bracket_start)
-    start = text.rfind("\n", 0, at) + 1
-    while text.endswith("\\\n", 0, start):
-        start = text.rfind("\n", 0, start - 1) + 1
-    return start
 
 
 class _Block:

@@ -198,6 +198,30 @@ def locate(text: str) -> tuple[Lexical, tuple[tuple[int, int], ...]]:
     return advance(text, state, line_start), spans
 
 
+def statement_start(text: str, state: Lexical) -> int:
+    """First character of the line on which the statement at the end of a text begins.
+
+    Args:
+        text: with ``\\n`` as EOL, from the beginning of the file.
+        state: what surrounds its end.
+    """
+    at = len(text)
+    if not state.quote and not state.brackets:
+        # The last line may close what a line above opened.
+        line = text.rfind("\n") + 1
+        first = next(tokens(text, None, line), None)
+        if first is None or first.kind != "statement":
+            state, _ = locate(text[:line])
+    if state.quote:
+        at = state.quote_start
+    if state.brackets:
+        at = min(at, state.bracket_start)
+    start = text.rfind("\n", 0, at) + 1
+    while text.endswith("\\\n", 0, start):
+        start = text.rfind("\n", 0, start - 1) + 1
+    return start
+
+
 @functools.lru_cache(maxsize=4)
 def _locate_line(text: str) -> tuple[Lexical, tuple[tuple[int, int], ...]]:
     spans = tuple(

@@ -7,7 +7,7 @@ from typing import Literal
 
 import tree_sitter
 
-from context.lexical import Lexical, flat, locate
+from context.lexical import Lexical, flat, locate, statement_start, tokens
 from context.source import line_comment
 from context.types import CursorScope, SourceFile
 
@@ -20,12 +20,16 @@ _BLOCK_WORDS = re.compile(
     r"[ \t]*(?:async|def|class|if|elif|else|for|while|try|except|finally|with|match|case)\b"
 )
 _LEAVES = re.compile(r"[ \t]*(?:return|raise|pass|break|continue)\b")
+_SUBSCRIPT = re.compile(r"[\w)\]]\[")
+_FORMAT_PREFIX = re.compile(r"(?:^|\W)(?:[ft]r?|r[ft])$", re.IGNORECASE)
 _CLOSERS_ONLY = re.compile(r"""[)\]}>"'`:;,\s]*""")
 _FIRST_BLOCK = re.compile(r"^(?:def|class|if|for|while|with|try|async)\b[^\n]*:\n([ \t]+)\S", re.M)
 _DEFAULT_UNIT = "    "
 # Line ends that open a block in languages without a grammar here.
 _OPENS = re.compile(r"(?:[{(\[:]|=>|\b(?:then|do|else|begin|repeat)|\bfunction\b.*\))$")
 _PROSE = frozenset({"plaintext", "markdown", "html"})
+# How far below the cursor an indent is looked for when there is none above.
+_UNIT_BYTES = 16 * 1024
 _N_LINES_BACK = 20_000
 
 
@@ -48,10 +52,10 @@ def cursor_scope(file: SourceFile, root: tree_sitter.Node | None, cursor: int) -
     if root is None and file.language != "python":
         return _plain_scope(file.language, before, line_before, line_after, next_line)
     lexical, spans = locate(before)
-    lines = _Lines(before, spans)
+    lines = _Lines(before, spans, data[line_end:])
     kind = _kind(before, lexical)
-    statement = _statement_start(before, lexical)
-    opens = kind == "code" and not lexical.brackets and _opens_block(before, statement)
+    statement = statement_start(before, lexical)
+    opens = kind == "code" and not lexical.joined and _opens_block(before, statement)
     indent = _indent(lines, lexical, kind, statement, opens, next_line)
     return CursorScope(
         kind=kind,
@@ -92,11 +96,18 @@ def _next_line(data: bytes, line_end: int) -> str:
 
 
 class _Lines:
-    """The lines left of the cursor, seen from the last one upwards."""
+    """The lines left of the cursor, seen from the last one upwards.
 
-    def __init__(self, before: str, spans: tuple[tuple[int, int], ...]) -> None:
+    Args:
+        before: the text left of the cursor.
+        spans: ranges of strings of several lines in it.
+        below: the text below the cursor's line, as UTF-8.
+    """
+
+    def __init__(self, before: str, spans: tuple[tuple[int, int], ...], below: bytes) -> None:
         self.before = before
         self._spans = spans
+        self._below = below
 
     def above(self, offset: int) -> tuple[int, str] | None:
         """Start and text of the next line of code above the line that holds ``offset``.
@@ -162,6 +173,9 @@ class _Lines:
     def unit(self) -> str:
         """One step of indent, as this file has it."""
         found = _FIRST_BLOCK.search(self.before)
+        if found is None:
+            below = self._below[:_UNIT_BYTES].decode("utf-8", "replace")
+            found = _FIRST_BLOCK.search(flat(below))
         return found.group(1) if found else _DEFAULT_UNIT
 
     def _span_start(self, offset: int) -> int | None:
@@ -185,6 +199,8 @@ def _kind(before: str, lexical: Lexical) -> Kind:
         return "comment"
     if not lexical.quote:
         return "code"
+    if _in_field(before, lexical):
+        return "code"
     if lexical.brackets:
         return "string"
     line_start = before.rfind("\n", 0, lexical.quote_start) + 1
@@ -194,6 +210,29 @@ def _kind(before: str, lexical: Lexical) -> Kind:
     if not _code_before(head):
         return "docstring"
     return "docstring" if head.endswith(":") and _is_definition(head) else "string"
+
+
+def _in_field(before: str, lexical: Lexical) -> bool:
+    """Whether the end of a text is in the expression of an f-string's replacement field."""
+    start = lexical.quote_start
+    if not _FORMAT_PREFIX.search(before[max(0, start - 3) : start]):
+        return False
+    depth = 0
+    string = ""
+    in_format = False
+    for sign in before[start + len(lexical.quote) :].replace("{{", ""):
+        if string:
+            string = "" if sign == string else string
+        elif depth == 0 or (in_format and depth == 1):
+            depth += (sign == "{") - (sign == "}" and depth > 0)
+            in_format = in_format and depth > 0
+        elif sign in "'\"":
+            string = sign
+        elif sign == ":" and depth == 1:
+            in_format = True
+        else:
+            depth += (sign in "([{") - (sign in ")]}")
+    return depth > 0 and not string and not (in_format and depth == 1)
 
 
 def _code_before(head: str) -> bool:
@@ -208,19 +247,6 @@ def _is_definition(head: str) -> bool:
         if line.lstrip()[:1] not in (")", "]", "") and not line.rstrip().endswith((",", "(", "[")):
             return False
     return False
-
-
-def _statement_start(before: str, lexical: Lexical) -> int:
-    """First character of the line on which the cursor's statement begins."""
-    at = len(before)
-    if lexical.quote:
-        at = lexical.quote_start
-    if lexical.brackets:
-        at = min(at, lexical.bracket_start)
-    start = before.rfind("\n", 0, at) + 1
-    while before.endswith("\\\n", 0, start):
-        start = before.rfind("\n", 0, start - 1) + 1
-    return start
 
 
 def _opens_block(before: str, statement: int) -> bool:
@@ -271,14 +297,31 @@ def _ends_header(text: str) -> bool:
 
 
 def _multi_line(before: str, after: str, kind: Kind, lexical: Lexical, opens: bool) -> bool:
-    if not _CLOSERS_ONLY.fullmatch(after):
+    if not _CLOSERS_ONLY.fullmatch(after) or kind in ("comment", "string"):
         return False
     if not before.strip():
         return True
-    if kind in ("string", "docstring"):
-        # Just behind the opening quotes of a text of several lines.
+    if kind == "docstring":
+        # Just behind the opening quotes.
         return len(lexical.quote) == 3 and before.rstrip().endswith(lexical.quote)
-    return kind == "code" and (opens or before.rstrip().endswith(("(", "[", "{")))
+    if lexical.quote:
+        return False
+    return opens or before.rstrip().endswith(("(", "[", "{")) or _stays_open(before, after)
+
+
+def _stays_open(before: str, after: str) -> bool:
+    """Whether a bracket opened left of the cursor on its line is open at the line's end.
+
+    Those of subscripts do not count: hardly one takes several lines.
+    """
+    stack: list[bool] = []
+    for token in tokens(before):
+        if token.kind == "open":
+            stack.append(not _SUBSCRIPT.match(before, max(0, token.start - 1)))
+        elif token.kind == "close" and stack:
+            stack.pop()
+    n_closed = sum(sign in ")]}" for sign in after)
+    return any(stack[: len(stack) - n_closed]) if n_closed < len(stack) else False
 
 
 # -- other languages ---------------------------------------------------------------------
