@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import json
 import os
 import sys
+from typing import TextIO
 
 from lsp_server import __version__
 from lsp_server.errors import MidfillError
@@ -35,29 +37,44 @@ def main(arguments: list[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        # Before anything else of ours is imported: all of it rests on this package.
-        check_context()
+        try:
+            return _run(arguments)
+        finally:
+            # Here, and not when Python ends, so that trouble with the output can be handled.
+            _flush_stdout()
+    except BrokenPipeError:
+        # The reader of a pipe left (``| head``). Keep Python from complaining about it at exit.
+        _drop_stdout()
+        return 1
     except MidfillError as error:
+        _drop_stdout()
         _print_error(error, as_json=False)
-        return error.exit_code
-    if not arguments and not sys.stdin.isatty():
-        arguments = ["serve"]
-    args = _parser(arguments).parse_args(arguments)
-    if args.command is None:
-        _parser([]).print_help()
-        return 2
-    try:
-        return int(args.func(args))
-    except MidfillError as error:
-        _print_error(error, as_json=getattr(args, "json", False))
         return error.exit_code
     except KeyboardInterrupt:
         print("midfill: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # The reader of a pipe left (``| head``). Keep Python from complaining about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 1
+
+
+def _run(arguments: list[str]) -> int:
+    as_json = False
+    try:
+        # Before anything else of ours is imported: all of it rests on this package.
+        check_context()
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A character that the user's locale lacks must not end the command.
+            sys.stdout.reconfigure(errors="backslashreplace")
+        if not arguments and not _is_terminal(sys.stdin):
+            arguments = ["serve"]
+        parser = _parser(arguments)
+        args = parser.parse_args(arguments)
+        if args.command is None:
+            parser.print_help()
+            return 2
+        as_json = getattr(args, "json", False)
+        return int(args.func(args))
+    except MidfillError as error:
+        _print_error(error, as_json=as_json)
+        return error.exit_code
 
 
 def _parser(arguments: list[str]) -> argparse.ArgumentParser:
@@ -83,6 +100,31 @@ def _print_error(error: MidfillError, *, as_json: bool) -> None:
         record = {"error": error.code, "message": error.message, "hint": error.hint}
         print(json.dumps(record))
     print(f"midfill: {error}", file=sys.stderr)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    # A stream that the parent process closed is None.
+    return stream is not None and stream.isatty()
+
+
+def _flush_stdout() -> None:
+    stream: TextIO | None = sys.stdout
+    if stream is None or stream.closed:
+        return
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise MidfillError(
+            f"The output cannot be written: {error.strerror}.",
+            code="output_unwritable",
+            hint="Check the free space.",
+        ) from error
+
+
+def _drop_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 if __name__ == "__main__":

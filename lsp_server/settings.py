@@ -6,8 +6,7 @@ value never stops the server: it falls back to the value below it, and a message
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -161,14 +160,21 @@ def _apply(
 ) -> None:
     sections = {field.name: field.type for field in msgspec.structs.fields(Settings)}
     for section_name, options in layer.items():
-        if section_name not in sections or not isinstance(options, Mapping):
-            problems.append(f"{origin}: unknown section '{section_name}' is ignored.")
+        if section_name not in sections:
+            near = _nearest(section_name, sections)
+            problems.append(f"{origin}: unknown section '{section_name}' is ignored.{near}")
+            continue
+        if not isinstance(options, Mapping):
+            problems.append(
+                f"{origin}: '{section_name}' is ignored: it must be a table of settings."
+            )
             continue
         fields = {f.name: f.type for f in msgspec.structs.fields(sections[section_name])}
         for name, value in options.items():
             full = f"{section_name}.{name}"
             if name not in fields:
-                problems.append(f"{origin}: unknown setting '{full}' is ignored.")
+                near = _nearest(name, fields, f"{section_name}.")
+                problems.append(f"{origin}: unknown setting '{full}' is ignored.{near}")
                 continue
             try:
                 values[section_name][name] = msgspec.convert(value, fields[name])
@@ -177,11 +183,26 @@ def _apply(
                 problems.append(f"{origin}: '{full}' is not used: {error}.")
 
 
+def _nearest(name: str, known: Iterable[str], before: str = "") -> str:
+    import difflib
+
+    found = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean '{before}{found[0]}'?" if found else ""
+
+
 def _read_file(path: Path, problems: list[str]) -> Mapping[str, Any]:
+    # Slow to import, and most users have no file.
+    import tomllib
+
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+        return tomllib.loads(path.read_text("utf-8-sig"))
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        problems.append(f"user file: {path.name} cannot be read ({error}); it is ignored.")
-        return {}
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except UnicodeDecodeError as error:
+        reason = f"it is not valid UTF-8, byte {error.start}"
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        reason = str(error)
+    problems.append(f"user file: {path} cannot be read ({reason}); all of it is ignored.")
+    return {}

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import re
+import stat
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lsp_server.commands.options import add_settings_options, command_line_layer
-from lsp_server.errors import EngineUnavailableError, ModelNotFoundError, UsageError
+from lsp_server.errors import ModelNotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from lsp_server.completion import Explanation
-    from lsp_server.types import Completion, CompletionRequest, Skip
+    from lsp_server.draft import Explanation
+    from lsp_server.settings import Resolved, Settings
+    from lsp_server.types import Completion, CompletionRequest, Skip, Status
 
-_POSITION = re.compile(r"(?P<file>.+?):(?P<line>\d+):(?P<column>\d+)\Z", re.DOTALL)
+_POSITION = re.compile(r"(?P<file>.+?):(?P<line>[0-9]{1,18}):(?P<column>[0-9]{1,18})\Z", re.DOTALL)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -38,7 +39,7 @@ def add_parser(subparsers: Any) -> None:
         help="show every snippet in the prompt, token counts, what was reused, and timings",
     )
     parser.add_argument(
-        "--fetch", action="store_true", help="fetch the default model first if there is none"
+        "--fetch", action="store_true", help="fetch the model first if it is not there"
     )
     add_settings_options(parser)
     parser.set_defaults(func=run)
@@ -47,17 +48,18 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Complete; exit code 1 with the reason when there is no suggestion."""
     path, line, column = parse_position(args.position)
-    snapshot_text = read_source(path)
     layer = command_line_layer(args)
-    if args.fetch:
-        _fetch_if_missing(args)
     from lsp_server import settings
 
-    layer.setdefault("completion", {}).setdefault("debounce_ms", 0)
     resolved = settings.load(command_line=layer)
     for problem in resolved.problems:
         print(f"midfill: {problem}", file=sys.stderr)
-    request = _request(path, snapshot_text, line, column)
+    text = read_source(path, resolved.settings.completion.max_document_bytes)
+    request = _request(path, text, line, column)
+    if args.fetch:
+        _fetch_if_missing(resolved.settings)
+    import asyncio
+
     return asyncio.run(_complete(args, resolved, request))
 
 
@@ -77,31 +79,33 @@ def parse_position(text: str) -> tuple[Path, int, int]:
     return Path(found["file"]), int(found["line"]), int(found["column"])
 
 
-def read_source(path: Path) -> str:
-    """The text of a source file, with its line ends kept.
+def read_source(path: Path, max_bytes: int) -> str:
+    """The text of a source file, with its line ends kept and without a byte order mark.
+
+    Args:
+        path: the file.
+        max_bytes: larger files are refused.
 
     Raises:
-        UsageError: it cannot be read, is binary, or is not UTF-8.
+        UsageError: it cannot be read, is too large or binary, or is not UTF-8.
     """
-    from lsp_server.settings import CompletionSettings
-
-    limit = CompletionSettings().max_document_bytes
     try:
-        if path.is_dir():
-            raise UsageError(f"{path} is a folder.", code="file_unreadable", hint="Name a file.")
-        size = path.stat().st_size
-        data = path.read_bytes() if size <= limit else b""
+        info = path.stat()
+        if not stat.S_ISREG(info.st_mode):
+            kind = "a folder" if stat.S_ISDIR(info.st_mode) else "not a regular file"
+            raise UsageError(f"{path} is {kind}.", code="file_unreadable", hint="Name a file.")
+        data = path.read_bytes() if info.st_size <= max_bytes else b""
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read: {error.strerror}.",
             code="file_unreadable",
             hint="Check the name and the permissions.",
         ) from error
-    if size > limit:
+    if info.st_size > max_bytes:
         raise UsageError(
-            f"{path} has {size / 2**20:.1f} MiB; files up to {limit / 2**20:g} MiB are completed.",
+            f"{path} has {info.st_size:,} bytes; files up to {max_bytes:,} bytes are completed.",
             code="document_too_large",
-            hint="Choose a smaller file.",
+            hint="Choose a smaller file, or raise it: --set completion.max_document_bytes=N",
         )
     if b"\0" in data:
         raise UsageError(
@@ -128,7 +132,7 @@ def _request(path: Path, text: str, line: int, column: int) -> CompletionRequest
     n_lines = len(snapshot.lines)
     if not 1 <= line <= n_lines:
         raise UsageError(
-            f"{path} has {n_lines} lines; there is no line {line}.",
+            f"{path} has {n_lines} line{'s' if n_lines != 1 else ''}; there is no line {line}.",
             code="position_out_of_range",
             hint="Lines count from 1.",
         )
@@ -151,17 +155,21 @@ def _request(path: Path, text: str, line: int, column: int) -> CompletionRequest
     )
 
 
-def _fetch_if_missing(args: argparse.Namespace) -> None:
+def _fetch_if_missing(settings: Settings) -> None:
     from lsp_server.commands import model
-    from lsp_server.models import store
+    from lsp_server.engine.launch import engine_options
 
     try:
-        store.resolve(args.model)
-    except ModelNotFoundError:
-        model.fetch(args.model)
+        engine_options(settings)
+    except ModelNotFoundError as error:
+        if error.code != "model_not_fetched":
+            raise
+        model.fetch(settings.model.id)
 
 
-async def _complete(args: argparse.Namespace, resolved: Any, request: CompletionRequest) -> int:
+async def _complete(
+    args: argparse.Namespace, resolved: Resolved, request: CompletionRequest
+) -> int:
     from lsp_server.completion import CompletionService
     from lsp_server.types import Skip
 
@@ -172,17 +180,20 @@ async def _complete(args: argparse.Namespace, resolved: Any, request: Completion
     try:
         result = await service.complete(request, printer.partial, explanations.append)
     finally:
+        printer.end()
         await service.aclose()
-    explanation = explanations[0] if explanations else None
+    explanation = explanations[0] if explanations and args.explain else None
     if args.json:
-        print(json.dumps(_record(result, explanation if args.explain else None), indent=2))
+        print(json.dumps(_record(result, explanation), indent=2))
     elif not isinstance(result, Skip):
         printer.final(result)
-        if args.explain and explanation:
-            _print_explanation(explanation, result)
+    if explanation and not args.json:
+        # First what it explains, where both go to one place.
+        sys.stdout.flush()
+        _print_explanation(explanation, result)
     if isinstance(result, Skip):
-        if not args.json:
-            raise EngineUnavailableError(result.message, code=result.reason)
+        printer.leave_line()
+        print(f"midfill: no suggestion: {result.message} ({result.reason})", file=sys.stderr)
         return 1
     return 0
 
@@ -191,22 +202,31 @@ class _Printer:
     """Writes growing text to a terminal, and only the whole text elsewhere."""
 
     def __init__(self, *, silent: bool) -> None:
-        self._silent = silent
-        self._live = sys.stdout.isatty()
+        self._live = not silent and sys.stdout.isatty()
+        self._tells = not silent and sys.stderr.isatty()
         self._shown = ""
+        self._told = False
 
-    def status(self, status: Any) -> None:
-        """Tell on a terminal what takes long."""
-        if status.busy and not self._silent and sys.stderr.isatty():
-            print(f"midfill: {status.message}…", file=sys.stderr)
+    def status(self, status: Status) -> None:
+        """Tell on a terminal what takes long, each message in the place of the last one."""
+        self._forget_status()
+        if status.busy and self._tells and not self._shown:
+            sys.stderr.write(f"midfill: {status.message}…")
+            sys.stderr.flush()
+            self._told = True
 
     def partial(self, completion: Completion) -> None:
         """Write what is new; text that was taken back is corrected at the end."""
-        if self._silent or not self._live or not completion.text.startswith(self._shown):
+        if not self._live or not completion.text.startswith(self._shown):
             return
+        self._forget_status()
         sys.stdout.write(completion.text[len(self._shown) :])
         sys.stdout.flush()
         self._shown = completion.text
+
+    def end(self) -> None:
+        """No more partial text or status comes."""
+        self._forget_status()
 
     def final(self, completion: Completion) -> None:
         """Write the rest."""
@@ -214,6 +234,18 @@ class _Printer:
             print(completion.text[len(self._shown) :])
         else:
             print(f"\n{completion.text}")
+
+    def leave_line(self) -> None:
+        """Begin a new line if text was shown: what follows is no part of it."""
+        if self._shown:
+            print(flush=True)
+
+    def _forget_status(self) -> None:
+        if self._told:
+            # Back to the start of the line, and clear it.
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._told = False
 
 
 def _record(result: Completion | Skip, explanation: Explanation | None) -> dict[str, Any]:
@@ -233,47 +265,49 @@ def _record(result: Completion | Skip, explanation: Explanation | None) -> dict[
     return record
 
 
-def _print_explanation(explanation: Explanation, result: Completion) -> None:
-    from rich.console import Console
-    from rich.rule import Rule
-    from rich.table import Table
-    from rich.text import Text
+def _print_explanation(explanation: Explanation, result: Completion | Skip) -> None:
+    from lsp_server.commands.output import console, print_rows
 
-    console = Console(stderr=True, highlight=False)
+    err = console(stderr=True)
     context = explanation.context
     for side, snippets in (("prefix", context.prefix), ("suffix", context.suffix)):
         for snippet in snippets:
             place = f"bytes {snippet.start_byte}–{snippet.end_byte}"
-            title = f"{side}: {snippet.origin} ({place}, score {snippet.score:.2f})"
-            console.print(Rule(title, style="cyan", align="left"))
-            console.print(Text(snippet.text.rstrip("\n")))
-    console.print(Rule("figures", style="cyan", align="left"))
-    timings = result.timings
+            title = f"── {side}: {snippet.origin} ({place}, score {snippet.score:.2f}) ──"
+            err.print(title, style="cyan")
+            err.print(snippet.text.rstrip("\n"))
+    err.print("── figures ──", style="cyan")
+    print_rows(_figures(explanation, result), to=err, first_style="bold")
+
+
+def _figures(explanation: Explanation, result: Completion | Skip) -> list[tuple[str, str]]:
+    from lsp_server.types import Skip
+
+    scope = explanation.context.scope
     roles = [segment.role for segment in explanation.prompt.segments]
     counts = ", ".join(
         f"{role} {count}" for role, count in zip(roles, explanation.segment_tokens, strict=False)
     )
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column()
-    scope = context.scope
-    for name, value in (
-        ("model", result.model),
-        (
-            "cursor",
-            f"in {scope.kind}, {scope.enclosing or 'module level'}, "
-            f"{'several lines' if scope.multi_line else 'one line'}",
-        ),
-        ("prompt", f"{timings.n_prompt} tokens ({counts})"),
-        ("reused", f"{timings.n_reused} tokens from the KV cache"),
-        ("generated", f"{timings.n_generated} tokens, mean log-probability {result.score:.3f}"),
+    where = scope.enclosing or "module level"
+    extent = "several lines" if scope.multi_line else "one line"
+    figures = [
+        ("cursor", f"in {scope.kind}, {where}, {extent}"),
+        ("prompt", f"{sum(explanation.segment_tokens)} tokens ({counts})"),
         ("ended by", explanation.stop),
+    ]
+    if isinstance(result, Skip):
+        raw = json.dumps(explanation.raw, ensure_ascii=False)
+        return [*figures, ("the model wrote", raw)]
+    timings = result.timings
+    return [
+        ("model", result.model),
+        *figures,
+        ("generated", f"{timings.n_generated} tokens, mean log-probability {result.score:.3f}"),
+        ("reused", f"{timings.n_reused} tokens from the KV cache"),
         ("queue", f"{timings.queue_ms:.1f} ms"),
         ("context", f"{timings.context_ms:.1f} ms"),
         ("tokenize", f"{timings.tokenize_ms:.1f} ms"),
         ("prefill", f"{timings.prefill_ms:.1f} ms"),
         ("first token", f"{timings.ttft_ms:.1f} ms"),
         ("total", f"{timings.total_ms:.1f} ms"),
-    ):
-        table.add_row(name, value)
-    console.print(table)
+    ]

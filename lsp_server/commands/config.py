@@ -10,16 +10,20 @@ import msgspec
 
 from lsp_server import settings
 from lsp_server.commands.options import add_settings_options, command_line_layer
+from lsp_server.commands.output import console, print_rows
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
+    # argparse expands % in what it prints.
+    file = str(settings.user_file()).replace("%", "%%")
     parser = subparsers.add_parser(
         "config",
         help="show the settings in force, each with its origin",
-        description=f"Show every setting, its value and where it comes from. "
-        f"Your own settings go into {settings.user_file()} (TOML), for example:\n\n"
-        "    [completion]\n    max_lines = 6\n",
+        description="Show every setting, its value and where it comes from: defaults < your file "
+        "< the editor\n< the command line. The exit code is 1 if a value was not taken.",
+        epilog=f"Your own settings go into this file (TOML):\n  {file}\n\nfor example:\n\n"
+        "  [completion]\n  max_lines = 6\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_settings_options(parser)
@@ -49,15 +53,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_table(rows: list[dict[str, Any]], problems: tuple[str, ...]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("setting", "value", "origin", box=None, header_style="bold")
+    out = console()
+    cells = [("setting", "value", "origin")]
+    styles = ["bold"]
     for row in rows:
-        style = "" if row["origin"] == "default" else "green"
-        table.add_row(row["name"], json.dumps(row["value"]), row["origin"], style=style)
-    console = Console()
-    console.print(table)
-    console.print(f"\nYour settings file: {settings.user_file()}", highlight=False)
+        value = json.dumps(row["value"], ensure_ascii=False)
+        cells.append((row["name"], value, row["origin"]))
+        styles.append("" if row["origin"] == "default" else "green")
+    print_rows(cells, to=out, styles=styles)
+    file = settings.user_file()
+    there = "" if file.exists() else " (not there yet)"
+    out.print(f"\nYour settings file: {file}{there}")
     for problem in problems:
-        console.print(f"[yellow]{problem}[/yellow]", highlight=False)
+        out.print(problem, style="yellow")

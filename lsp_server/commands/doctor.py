@@ -8,12 +8,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from lsp_server.commands.options import add_settings_options, command_line_layer
+from lsp_server.commands.output import console
 
 if TYPE_CHECKING:
     from lsp_server.doctor import Check
     from lsp_server.settings import Resolved
 
-_MARKS = {"ok": "[green]✓[/green]", "warning": "[yellow]![/yellow]", "failed": "[red]✗[/red]"}
+_MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red")}
 
 
 def add_parser(subparsers: Any) -> None:
@@ -22,7 +23,8 @@ def add_parser(subparsers: Any) -> None:
         "doctor",
         help="check the installation and fill a known hole end to end",
         description="Check install, model hash, FIM tokens, GPU, flash attention and speed, and "
-        "fill a known hole end to end. Each failed check says what to do.",
+        "fill a known hole end to end. Each failed check says what to do, and makes the exit "
+        "code 1.",
     )
     add_settings_options(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -35,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
 
     resolved = settings.load(command_line=command_line_layer(args))
     checks = asyncio.run(_collect(resolved, show=not args.json))
-    failed = any(check.outcome == "failed" for check in checks)
+    outcomes = {check.outcome for check in checks}
+    failed = "failed" in outcomes
     if args.json:
         import msgspec
 
@@ -47,22 +50,29 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(report, indent=2))
     elif failed:
         print("\nSomething is missing: see the lines marked ✗.")
+    elif "warning" in outcomes:
+        print("\nmidfill works, though not at its best: see the lines marked !.")
     else:
         print("\nAll is well.")
     return 1 if failed else 0
 
 
 async def _collect(resolved: Resolved, *, show: bool) -> list[Check]:
-    from rich.console import Console
-
     from lsp_server.doctor import examine
 
-    console = Console(highlight=False, soft_wrap=True)
     checks: list[Check] = []
     async for check in examine(resolved):
         checks.append(check)
         if show:
-            console.print(f"{_MARKS[check.outcome]} [bold]{check.name}[/bold]  {check.detail}")
-            if check.hint:
-                console.print(f"    → {check.hint}", style="yellow")
+            _print_check(check)
     return checks
+
+
+def _print_check(check: Check) -> None:
+    from rich.text import Text
+
+    out = console()
+    mark, colour = _MARKS[check.outcome]
+    out.print(Text.assemble((mark, colour), " ", (check.name, "bold"), "  ", check.detail))
+    if check.hint:
+        out.print(f"    → {check.hint}", style="yellow")

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from lsp_server.commands.output import console, print_rows
 from lsp_server.engine import spawn
 from lsp_server.engine.protocol import EngineStatus
 
@@ -36,9 +37,12 @@ def run_status(args: argparse.Namespace) -> int:
     engines = asyncio.run(_statuses())
     if args.json:
         print(json.dumps([msgspec.to_builtins(engine) for engine in engines], indent=2))
-    elif not engines:
+        return 0
+    if not engines:
         print("No engine is running. It starts with the first completion.")
-    for engine in engines if not args.json else []:
+    for number, engine in enumerate(engines):
+        if number > 0:
+            print()
         _print_status(engine)
     return 0
 
@@ -48,6 +52,8 @@ def run_stop(args: argparse.Namespace) -> int:
     n_stopped = asyncio.run(spawn.stop_all())
     if args.json:
         print(json.dumps({"stopped": n_stopped}))
+    elif n_stopped == 0:
+        print("No engine was running.")
     else:
         print(f"Stopped {n_stopped} engine{'s' if n_stopped != 1 else ''}.")
     return 0
@@ -59,15 +65,9 @@ async def _statuses() -> list[EngineStatus]:
 
 
 def _print_status(engine: EngineStatus) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     place = f"GPU ({_layers(engine.n_gpu_layers)})" if engine.n_gpu_layers else "CPU"
     slots = ", ".join(f"{slot.n_tokens}" for slot in engine.slots) or "none"
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column()
-    for name, value in (
+    rows = (
         ("pid", f"{engine.pid} (midfill {engine.version})"),
         ("state", f"{engine.state} {engine.message}".strip()),
         ("model", f"{engine.model} ({engine.model_path})"),
@@ -81,11 +81,8 @@ def _print_status(engine: EngineStatus) -> None:
             "uptime",
             f"{engine.uptime_s:,.0f} s; leaves {engine.idle_exit_s:g} s after its last client",
         ),
-    ):
-        table.add_row(name, value)
-    console = Console()
-    console.print(table, highlight=False)
-    console.print()
+    )
+    print_rows(rows, to=console(), first_style="bold")
 
 
 def _layers(n_gpu_layers: int) -> str:
