@@ -14,7 +14,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -163,13 +163,13 @@ def _quiet() -> Iterator[None]:
 
 async def _midfill(
     client: EngineClient, prompt: Prompt, sampling: SamplingParams
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str]:
     async with contextlib.aclosing(client.generate(prompt.segments, sampling)) as stream:
         async for chunk in stream:
             yield chunk.text
 
 
-async def _plain(peer: Any, prompt: Prompt, sampling: SamplingParams) -> AsyncIterator[str]:
+async def _plain(peer: Any, prompt: Prompt, sampling: SamplingParams) -> AsyncGenerator[str]:
     text = "".join(_ROLES.get(segment.role, segment.text) for segment in prompt.segments)
     stream = peer.create_completion(
         text, max_tokens=sampling.max_tokens, temperature=0.0, stream=True
@@ -178,11 +178,11 @@ async def _plain(peer: Any, prompt: Prompt, sampling: SamplingParams) -> AsyncIt
         yield chunk["choices"][0]["text"]
 
 
-async def _time(stream: AsyncIterator[str], side: Side, hole: str, *, warm: bool) -> Measurement:
+async def _time(stream: AsyncGenerator[str], side: Side, hole: str, *, warm: bool) -> Measurement:
     started_s = time.perf_counter()
     ttft_ms = 0.0
     text = ""
-    async with contextlib.aclosing(stream) as pieces:  # type: ignore[type-var]
+    async with contextlib.aclosing(stream) as pieces:
         async for piece in pieces:
             if piece and not ttft_ms:
                 ttft_ms = 1000 * (time.perf_counter() - started_s)

@@ -250,12 +250,12 @@ class CompletionService:
             return Skip(
                 reason="language_disabled", message=f"Switched off for {snapshot.language}."
             )
-        n_chars = sum(map(len, snapshot.lines))
-        if n_chars > settings.max_document_bytes:
+        if snapshot.n_bytes > settings.max_document_bytes:
             return Skip(
                 reason="document_too_large",
-                message=f"The document has {n_chars} characters; suggestions are made up to "
-                f"{settings.max_document_bytes} (completion.max_document_bytes).",
+                message=f"The document has {snapshot.n_bytes / 2**20:.1f} MiB; suggestions are "
+                f"made up to {settings.max_document_bytes / 2**20:g} MiB "
+                "(completion.max_document_bytes).",
             )
         return None
 

@@ -10,7 +10,7 @@ import os
 import subprocess
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from context.types import Segment
 from lsp_server.engine import protocol, spawn
@@ -106,7 +106,7 @@ class EngineClient:
         *,
         stop: Sequence[str] = (),
         lane: protocol.Lane = "interactive",
-    ) -> AsyncIterator[TokenChunk]:
+    ) -> AsyncGenerator[TokenChunk]:
         """Stream a completion; leaving the loop early cancels it in the engine.
 
         Raises:

@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import llama_cpp
 import numpy as np
@@ -97,7 +98,7 @@ class LlamaModel:
 
     # -- loading -------------------------------------------------------------------------
 
-    def _load_model(self, path: Path) -> ctypes.c_void_p:
+    def _load_model(self, path: Path) -> Any:
         params = llama_cpp.llama_model_default_params()
         params.n_gpu_layers = self.n_gpu_layers
         params.progress_callback = self._progress_callback
@@ -110,7 +111,7 @@ class LlamaModel:
             )
         return model
 
-    def _make_context(self, options: EngineOptions) -> ctypes.c_void_p:
+    def _make_context(self, options: EngineOptions) -> Any:
         on_gpu = self.n_gpu_layers != 0
         params = llama_cpp.llama_context_default_params()
         params.n_ctx = options.n_ctx or (_N_CTX_GPU if on_gpu else _N_CTX_CPU)
@@ -146,7 +147,7 @@ class LlamaModel:
             "repo_name": llama_cpp.llama_vocab_fim_rep(self._vocab),
             "file_sep": llama_cpp.llama_vocab_fim_sep(self._vocab),
         }
-        missing = [r for r in ("fim_prefix", "fim_suffix", "fim_middle") if found[r] < 0]  # type: ignore[index]
+        missing = [r for r in ("fim_prefix", "fim_suffix", "fim_middle") if found[r] < 0]
         if missing:
             raise ModelInvalidError(
                 f"The model has no FIM tokens ({', '.join(missing)}).",

@@ -140,8 +140,8 @@ ClientMessage = Hello | Generate | Cancel | StatusQuery | Shutdown
 EngineMessage = Welcome | StateChange | TokenChunk | Refused | EngineStatus
 
 _encoder = msgspec.msgpack.Encoder()
-_client_decoder = msgspec.msgpack.Decoder(ClientMessage)
-_engine_decoder = msgspec.msgpack.Decoder(EngineMessage)
+_client_decoder: msgspec.msgpack.Decoder[ClientMessage] = msgspec.msgpack.Decoder(ClientMessage)
+_engine_decoder: msgspec.msgpack.Decoder[EngineMessage] = msgspec.msgpack.Decoder(EngineMessage)
 
 
 def encode(message: ClientMessage | EngineMessage) -> bytes:

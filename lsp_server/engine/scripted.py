@@ -127,7 +127,9 @@ def _prefix(segments: tuple[Segment, ...]) -> str:
 
 
 def _n_shared(a: str, b: str) -> int:
-    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    return next(
+        (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))
+    )
 
 
 def _words(text: str) -> list[str]:

@@ -83,5 +83,5 @@ class Shaper:
         return text[:keep], "next_line" if certain else stop
 
     def _cut_brackets(self, text: str, stop: str) -> tuple[str, str]:
-        keep = balance(self._scope.line_before, text, self._scope.line_after)
+        keep = balance(self._scope.line_before, text, self._scope.line_after, kind=self._scope.kind)
         return (text, stop) if keep >= len(text) else (text[:keep], "brackets")

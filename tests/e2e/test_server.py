@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ async def client(
     await client.initialize_session(parameters)
     yield client
     await client.shutdown_session()
-    await client.stop()
+    await client.stop()  # type: ignore[no-untyped-call]
 
 
 async def suggestion(client: LanguageClient, uri: str, line: int, column: int) -> str:
@@ -95,7 +96,7 @@ def test_streaming_client_sees_the_suggestion_grow(
         assert client.exit_code() == 0
     assert len(pieces) >= 3
     assert len(set(pieces)) == len(pieces)
-    assert all(len(a) < len(b) for a, b in zip(pieces, pieces[1:], strict=False))
+    assert all(len(a) < len(b) for a, b in pairwise(pieces))
     whole = items[0]["insertText"]
     assert whole.startswith(pieces[0])
     assert "\n" in whole

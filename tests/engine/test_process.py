@@ -19,7 +19,7 @@ from lsp_server.engine.client import EngineClient
 from lsp_server.engine.options import EngineOptions
 from lsp_server.errors import EngineRefusedError, EngineUnavailableError
 from lsp_server.types import SamplingParams, TokenChunk
-from tests.engine.conftest import MakeOptions, client_of
+from tests.scripted_engine import MakeOptions, client_of
 
 SAMPLING = SamplingParams(max_tokens=64)
 
@@ -83,12 +83,12 @@ async def test_streams_text_with_logprobs_and_timings(scripted: MakeOptions) -> 
     assert chunks[-1].finish_reason == "stop"
 
 
-async def test_socket_and_folder_are_private(scripted: MakeOptions, runtime: Path) -> None:
+async def test_socket_and_folder_are_private(scripted: MakeOptions, private_folders: Path) -> None:
     """Nobody else can reach the socket."""
     options = scripted(default="x")
     async with client_of(options) as client:
         await text_of(client, "")
-        assert stat.S_IMODE(runtime.stat().st_mode) == 0o700
+        assert stat.S_IMODE(private_folders.stat().st_mode) == 0o700
         assert stat.S_IMODE(options.socket_path.stat().st_mode) == 0o600
 
 
@@ -177,7 +177,7 @@ async def test_crash_loop_is_slowed_down(scripted: MakeOptions) -> None:
     assert codes == ["engine_died", "engine_died", "engine_backoff"]
 
 
-async def test_socket_of_a_dead_engine_is_taken_over(scripted: MakeOptions, runtime: Path) -> None:
+async def test_socket_of_a_dead_engine_is_taken_over(scripted: MakeOptions) -> None:
     """A socket file nobody listens on is no obstacle."""
     options = scripted(default="ok")
     with socket.socket(socket.AF_UNIX) as dead:

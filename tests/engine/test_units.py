@@ -167,7 +167,7 @@ async def frames_of(data: bytes, chance: random.Random) -> list[bytes]:
 async def test_frames_survive_any_split() -> None:
     """Whatever the pieces, the messages come out as they went in."""
     chance = random.Random(5)
-    messages = [
+    messages: list[protocol.ClientMessage] = [
         protocol.Hello(protocol=1, pid=2, client="é" * 300),
         protocol.Generate(request_id=7, segments=(), stop=("\n",)),
         protocol.Cancel(request_id=7),
@@ -185,7 +185,7 @@ async def test_damaged_frames_are_errors_and_never_hang() -> None:
     whole = b"".join(
         protocol.encode(protocol.Generate(request_id=i, segments=())) for i in range(5)
     )
-    n_errors = 0
+    codes = set()
     for _ in range(2000):
         data = bytearray(whole)
         for _ in range(chance.randrange(1, 4)):
@@ -195,9 +195,8 @@ async def test_damaged_frames_are_errors_and_never_hang() -> None:
                 for body in await frames_of(bytes(data), chance):
                     protocol.decode_client(body)
         except ProtocolError as error:
-            n_errors += 1
-            assert error.code in {"frame_too_large", "frame_unreadable", "frame_cut"}
-    assert n_errors > 100
+            codes.add(error.code)
+    assert codes == {"frame_too_large", "frame_unreadable", "frame_cut"}
 
 
 def test_an_oversized_message_is_refused_before_it_is_sent() -> None:

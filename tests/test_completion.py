@@ -1,0 +1,291 @@
+"""The life of a completion, with a scripted engine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lsp_server import settings
+from lsp_server.acceptance.store import read_events
+from lsp_server.completion import CompletionService, build_service
+from lsp_server.documents import TextDocument
+from lsp_server.draft import Explanation, source_file
+from lsp_server.engine import spawn
+from lsp_server.types import Completion, CompletionRequest, Skip, Status
+from tests.scripted_engine import write_script
+
+Serve = Callable[..., CompletionService]
+
+
+@pytest.fixture
+async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
+    """Makes services whose engine plays a script."""
+    services: list[CompletionService] = []
+
+    def make(*replies: dict[str, Any], default: str = "", **completion: Any) -> CompletionService:
+        script = write_script(tmp_path / "script.json", *replies, default=default)
+        layer = {"model": {"id": f"scripted:{script}"}, "completion": completion}
+        service = build_service(lambda editor: settings.load(editor=editor, command_line=layer))
+        services.append(service)
+        return service
+
+    yield make
+    for service in services:
+        await service.aclose()
+
+
+def request(
+    marked: str, *, uri: str = "file:///a.py", language: str = "python", number: int = 1
+) -> CompletionRequest:
+    """A request at the mark."""
+    before, after = marked.split("‸")
+    document = TextDocument(uri, language, 1, before + after)
+    lines = before.replace("\r\n", "\n").split("\n")
+    return CompletionRequest(
+        id=f"id-{number}",
+        snapshot=document.snapshot(),
+        line=len(lines) - 1,
+        column=len(lines[-1]),
+    )
+
+
+def text_of(answer: Completion | Skip) -> str:
+    """The suggestion."""
+    assert isinstance(answer, Completion), answer
+    return answer.text
+
+
+async def test_partial_results_grow_to_the_answer(serve: Serve) -> None:
+    """Each partial result is longer; the last answer is complete and carries timings."""
+    service = serve({"after": "return ", "pieces": ["a", " +", " b"]})
+    seen: list[Completion] = []
+    answer = await service.complete(request("def add(a, b):\n    return ‸\n"), seen.append)
+    assert [partial.text for partial in seen] == ["a", "a +", "a + b"]
+    assert not any(partial.complete for partial in seen)
+    assert text_of(answer) == "a + b"
+    assert isinstance(answer, Completion)
+    assert answer.complete
+    assert answer.id == "id-1"
+    assert answer.timings.n_generated == 3
+    assert answer.timings.total_ms >= answer.timings.ttft_ms > 0
+    assert answer.model == "scripted"
+
+
+async def test_one_line_ends_at_its_end(serve: Serve) -> None:
+    """Inside a line nothing of the next line is suggested."""
+    service = serve({"after": "x = ", "text": "1\ny = 2\n"})
+    assert text_of(await service.complete(request("x = ‸\n"))) == "1"
+
+
+async def test_blocks_end_with_the_block(serve: Serve) -> None:
+    """A body of several lines ends where the function ends."""
+    body = "if a > b:\n        return a\n    return b\n\n\ndef other():\n    pass\n"
+    service = serve({"after": "    ", "text": body})
+    answer = await service.complete(request("def largest(a, b):\n    ‸\n"))
+    assert text_of(answer) == "if a > b:\n        return a\n    return b"
+
+
+async def test_text_that_stands_there_is_not_repeated(serve: Serve) -> None:
+    """Closing brackets right of the cursor and the line below are left to the document."""
+    service = serve(
+        {"after": "print(", "text": '"hello")\n'},
+        {"after": "    ", "text": "x += 1\n    return x\n"},
+    )
+    assert text_of(await service.complete(request("print(‸)\n"))) == '"hello"'
+    marked = "def f(x):\n    ‸\n    return x\n"
+    assert text_of(await service.complete(request(marked))) == "x += 1"
+
+
+async def test_line_ends_of_the_document_are_kept(serve: Serve) -> None:
+    """The prompt has plain line ends, the suggestion those of the document."""
+    service = serve({"after": "def f():\n    ", "text": "a = 1\n    return a\n"})
+    answer = await service.complete(request("def f():\r\n    ‸\r\n"))
+    assert text_of(answer) == "a = 1\r\n    return a"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("", "model_stopped"), ("\n\n", "model_stopped"), ("a\u202eb", "filtered_unsafe_characters")],
+)
+async def test_nothing_to_show_has_a_reason(serve: Serve, text: str, reason: str) -> None:
+    """An empty or unsafe text is a Skip that says why."""
+    service = serve(default=text)
+    answer = await service.complete(request("x = ‸\n"))
+    assert isinstance(answer, Skip)
+    assert answer.reason == reason
+    assert answer.message
+
+
+@pytest.mark.parametrize(
+    ("options", "marked", "reason"),
+    [
+        ({"enabled": False}, "‸", "disabled"),
+        ({"disabled_languages": ["python"]}, "‸", "language_disabled"),
+        ({"max_document_bytes": 10}, "x = 123456789\n‸", "document_too_large"),
+        ({}, "# a ‸ comment", "inside_comment"),
+    ],
+)
+async def test_gate(serve: Serve, options: dict[str, Any], marked: str, reason: str) -> None:
+    """What is switched off or too large is refused before the engine is asked."""
+    service = serve(default="x", **options)
+    answer = await service.complete(request(marked))
+    assert isinstance(answer, Skip)
+    assert answer.reason == reason
+
+
+async def test_the_newest_request_of_a_document_wins(serve: Serve) -> None:
+    """An older request that still streams is answered as superseded."""
+    service = serve(
+        {"after": "slow", "pieces": ["1"], "hang": True}, {"after": "quick", "text": "done"}
+    )
+    started = asyncio.Event()
+    older = asyncio.create_task(
+        service.complete(request("slow‸"), lambda _completion: started.set())
+    )
+    await started.wait()
+    newer = await service.complete(request("quick‸", number=2))
+    assert text_of(newer) == "done"
+    answer = await older
+    assert isinstance(answer, Skip)
+    assert answer.reason == "superseded"
+
+
+async def test_a_burst_is_answered_to_the_last_request(serve: Serve) -> None:
+    """Of a thousand requests at once the last gets the suggestion, and all get an answer."""
+    service = serve(default="done", debounce_ms=1)
+    answers = await asyncio.gather(
+        *(service.complete(request("x = ‸", number=n)) for n in range(1000))
+    )
+    assert text_of(answers[-1]) == "done"
+    assert {a.reason for a in answers[:-1] if isinstance(a, Skip)} == {"superseded"}
+    assert sum(isinstance(a, Completion) for a in answers) == 1
+
+
+async def test_cancelling_the_caller_cancels_the_work(serve: Serve) -> None:
+    """After a cancellation the engine is free for the next request."""
+    service = serve(
+        {"after": "slow", "pieces": ["1"], "hang": True}, {"after": "quick", "text": "done"}
+    )
+    started = asyncio.Event()
+    task = asyncio.create_task(
+        service.complete(request("slow‸"), lambda _completion: started.set())
+    )
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with asyncio.timeout(20):
+        assert text_of(await service.complete(request("quick‸", number=2))) == "done"
+
+
+async def test_killed_engine_gives_an_empty_answer_and_comes_back(serve: Serve) -> None:
+    """``kill -9`` in mid-stream: this request is answered with a reason, the next one is served."""
+    service = serve(
+        {"after": "slow", "pieces": ["1"], "hang": True}, {"after": "quick", "text": "done"}
+    )
+    statuses: list[Status] = []
+    service.on_status = statuses.append
+    started = asyncio.Event()
+    task = asyncio.create_task(
+        service.complete(request("slow‸"), lambda _completion: started.set())
+    )
+    await started.wait()
+    (socket,) = spawn.sockets()
+    engine = await spawn.query(socket)
+    assert engine is not None
+    os.kill(engine.pid, 9)
+    answer = await task
+    assert isinstance(answer, Skip)
+    assert answer.reason == "engine_died"
+    assert any(status.kind == "Error" for status in statuses)
+    assert text_of(await service.complete(request("quick‸", number=2))) == "done"
+    assert statuses[-1].kind == "Normal"
+
+
+async def test_clients_that_cannot_stream_get_whole_lines_in_time(serve: Serve) -> None:
+    """When the deadline passes, the whole lines at hand are the answer."""
+    lines = "a = 1\n    b = 2\n    c ="
+    service = serve({"after": "    ", "pieces": [lines, " 3"], "hang": True}, answer_ms=0)
+    answer = await service.complete(request("def f():\n    ‸\n"))
+    assert text_of(answer) == "a = 1\n    b = 2"
+
+
+async def test_without_a_model_the_status_names_the_command() -> None:
+    """No model: every request is answered empty, and one warning says what to run."""
+    service = CompletionService(settings.load())
+    statuses: list[Status] = []
+    service.on_status = statuses.append
+    await service.start()
+    for number in range(3):
+        answer = await service.complete(request("x = ‸", number=number))
+        assert isinstance(answer, Skip)
+        assert answer.reason == "model_not_fetched"
+    await service.aclose()
+    assert [status.kind for status in statuses] == ["Warning"]
+    assert "midfill model fetch" in statuses[0].message
+
+
+async def test_options_of_the_editor_are_taken(serve: Serve) -> None:
+    """What the editor sends changes the settings; what it sends wrong is told."""
+    service = serve(default="x")
+    service.configure({"completion": {"disabled_languages": ["python"], "max_lines": "many"}})
+    statuses: list[Status] = []
+    service.on_status = statuses.append
+    await service.start()
+    answer = await service.complete(request("x = ‸"))
+    assert isinstance(answer, Skip)
+    assert answer.reason == "language_disabled"
+    assert statuses[0].kind == "Warning"
+    assert "completion.max_lines" in statuses[0].message
+
+
+async def test_events_are_logged_without_source_text(serve: Serve, tmp_path: Path) -> None:
+    """Requests, what was shown and accepted, and failures are stored; the text is not."""
+    service = serve({"after": "secret_name = ", "text": "hidden_value"}, default="")
+    await service.complete(request("secret_name = ‸"))
+    await service.accepted("id-1")
+    await service.complete(request("other = ‸", number=2))
+    await service.aclose()
+    kinds = [type(event).__name__ for event in read_events()]
+    assert kinds == ["Requested", "Shown", "Accepted", "Requested", "Failed"]
+    for file in (tmp_path / "state").rglob("*"):
+        if file.is_file():
+            data = file.read_bytes()
+            assert b"hidden_value" not in data
+            assert b"secret_name" not in data
+
+
+async def test_explanation_shows_what_went_in(serve: Serve) -> None:
+    """The explanation holds the snippets, the prompt, the exact token counts and the raw text."""
+    service = serve({"after": "x = ", "text": "1\ny = 2"})
+    explanations: list[Explanation] = []
+    await service.complete(request("x = ‸\nz = 3\n"), None, explanations.append)
+    (explanation,) = explanations
+    assert explanation.context.prefix_text == "x = "
+    assert explanation.context.suffix_text == "\nz = 3\n"
+    assert len(explanation.segment_tokens) == len(explanation.prompt.segments)
+    assert explanation.raw.startswith("1\n")
+    assert explanation.stop == "line_end"
+
+
+@pytest.mark.parametrize(
+    ("marked", "data", "cursor"),
+    [
+        ("a\r\nb‸", b"a\nb", 3),
+        ("a\r\nb\r‸c", b"a\nb\nc", 4),
+        ("é‸\r\n", b"\xc3\xa9\n", 2),
+    ],
+)
+def test_source_file(marked: str, data: bytes, cursor: int) -> None:
+    """Line ends become plain ones, and the cursor goes along."""
+    before, after = marked.split("‸")
+    snapshot = TextDocument("file:///a.py", "python", 1, before + after).snapshot()
+    line = len(TextDocument("file:///a.py", "python", 1, before).snapshot().lines) - 1
+    column = len(TextDocument("file:///a.py", "python", 1, before).snapshot().lines[line])
+    file, offset = source_file(snapshot, line, column)
+    assert (file.data, offset) == (data, cursor)
