@@ -66,6 +66,7 @@ def cursor_scope(file: SourceFile, root: tree_sitter.Node | None, cursor: int) -
         multi_line=_multi_line(line_before, line_after, kind, lexical, opens),
         enclosing=lines.enclosing(statement, indent, opens=opens),
         language=file.language,
+        open_brackets=lexical.brackets,
     )
 
 

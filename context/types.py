@@ -90,6 +90,7 @@ class CursorScope(msgspec.Struct, frozen=True, kw_only=True):
         multi_line: whether a suggestion of several lines makes sense here.
         enclosing: qualified name of the enclosing function or class ("" at module level).
         language: LSP language id of the file.
+        open_brackets: brackets open at the cursor, outermost first; None when not known.
     """
 
     kind: Literal["code", "string", "docstring", "comment"]
@@ -100,6 +101,7 @@ class CursorScope(msgspec.Struct, frozen=True, kw_only=True):
     multi_line: bool
     enclosing: str = ""
     language: str = "python"
+    open_brackets: str | None = None
 
 
 class FileContext(msgspec.Struct, frozen=True, kw_only=True):

@@ -41,6 +41,9 @@ class Shaper:
         self._around = around
         self._max_lines = max_lines if multi_line else 1
         self._multi_line = multi_line
+        # A line below that begins with closing brackets closes ours: they are not to be repeated.
+        below = scope.next_line.strip()
+        self._closers_below = below[: len(below) - len(below.lstrip(")]}"))]
 
     def view(self, raw: str, *, final: bool) -> View:
         """The displayable part of ``raw``.
@@ -83,5 +86,12 @@ class Shaper:
         return text[:keep], "next_line" if certain else stop
 
     def _cut_brackets(self, text: str, stop: str) -> tuple[str, str]:
-        keep = balance(self._scope.line_before, text, self._scope.line_after, kind=self._scope.kind)
+        scope = self._scope
+        keep = balance(
+            scope.line_before,
+            text,
+            scope.line_after if scope.line_after.strip() else self._closers_below,
+            kind=scope.kind,
+            open_brackets=scope.open_brackets,
+        )
         return (text, stop) if keep >= len(text) else (text[:keep], "brackets")
