@@ -15,14 +15,12 @@ from lsp_server.commands.output import console, print_rows
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
-    # argparse expands % in what it prints.
-    file = str(settings.user_file()).replace("%", "%%")
     parser = subparsers.add_parser(
         "config",
         help="show the settings in force, each with its origin",
         description="Show every setting, its value and where it comes from: defaults < your file "
         "< the editor\n< the command line. The exit code is 1 if a value was not taken.",
-        epilog=f"Your own settings go into this file (TOML):\n  {file}\n\nfor example:\n\n"
+        epilog=f"Your own settings go into this file (TOML):\n  {settings.user_file()}\n\nfor example:\n\n"
         "  [completion]\n  max_lines = 6\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
