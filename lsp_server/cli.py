@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import io
 import json
@@ -13,6 +14,8 @@ from typing import TextIO
 from lsp_server import __version__
 from lsp_server.errors import MidfillError
 from lsp_server.identity import check_context
+
+_OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 # Name of each subcommand, and what it is for. Its module has ``add_parser``.
 _COMMANDS = {
@@ -50,6 +53,13 @@ def main(arguments: list[str] | None = None) -> int:
         _drop_stdout()
         _print_error(error, as_json=False)
         return error.exit_code
+    except OSError as error:
+        # Files have names; without one it was a stream that is not buffered.
+        if error.filename is not None or error.errno not in _OUTPUT_ERRORS:
+            raise
+        _drop_stdout()
+        _print_error(_output_error(error), as_json=False)
+        return 1
     except KeyboardInterrupt:
         print("midfill: interrupted", file=sys.stderr)
         return 130
@@ -116,11 +126,15 @@ def _flush_stdout() -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise MidfillError(
-            f"The output cannot be written: {error.strerror}.",
-            code="output_unwritable",
-            hint="Check the free space.",
-        ) from error
+        raise _output_error(error) from error
+
+
+def _output_error(error: OSError) -> MidfillError:
+    return MidfillError(
+        f"The output cannot be written: {error.strerror}.",
+        code="output_unwritable",
+        hint="Check the free space.",
+    )
 
 
 def _drop_stdout() -> None:

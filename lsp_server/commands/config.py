@@ -20,8 +20,8 @@ def add_parser(subparsers: Any) -> None:
         help="show the settings in force, each with its origin",
         description="Show every setting, its value and where it comes from: defaults < your file "
         "< the editor\n< the command line. The exit code is 1 if a value was not taken.",
-        epilog=f"Your own settings go into this file (TOML):\n  {settings.user_file()}\n\nfor example:\n\n"
-        "  [completion]\n  max_lines = 6\n",
+        epilog=f"Your own settings go into this file (TOML):\n  {settings.user_file()}\n\n"
+        "for example:\n\n  [completion]\n  max_lines = 6\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_settings_options(parser)
