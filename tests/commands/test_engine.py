@@ -1,0 +1,117 @@
+"""``midfill engine status|stop``, over engines that replay a script."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lsp_server import __version__, cli
+from lsp_server.engine.client import EngineClient
+from lsp_server.engine.options import EngineOptions
+from tests.commands.runner import run, write_script
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A file with a hole at line 1, column 5."""
+    path = tmp_path / "a.py"
+    path.write_text("x = ")
+    return path
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    """A model that always answers."""
+    return write_script(tmp_path, default="1")
+
+
+@pytest.fixture
+def dead_socket(private_folders: Path) -> Path:
+    """The socket of an engine that was killed."""
+    path = private_folders / f"engine-{'0' * 16}.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+    return path
+
+
+def test_none_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without an engine both commands say so and succeed."""
+    assert cli.main(["engine", "status"]) == 0
+    assert capsys.readouterr().out.startswith("No engine is running.")
+    assert cli.main(["engine", "status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert cli.main(["engine", "stop"]) == 0
+    assert capsys.readouterr().out == "No engine was running.\n"
+    assert cli.main(["engine", "stop", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"stopped": 0}
+
+
+def test_dead_socket_is_ignored(dead_socket: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A socket nobody listens on is no engine."""
+    assert cli.main(["engine", "status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert cli.main(["engine", "stop", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"stopped": 0}
+
+
+async def test_one_runs(model: str, dead_socket: Path) -> None:
+    """Status tells pid, model, clients, slots, memory and uptime of a running engine."""
+    path = model.removeprefix("scripted:")
+    options = EngineOptions(backend="scripted", model_id="scripted", model_path=path)
+    client = EngineClient(options, name="test")
+    try:
+        await client.connect()
+        answer = await asyncio.to_thread(run, "engine", "status", "--json")
+        (status,) = json.loads(answer.stdout)
+        table = (await asyncio.to_thread(run, "engine", "status")).stdout.decode()
+    finally:
+        await client.aclose()
+    assert psutil.Process(status["pid"]).environ()["MIDFILL_RUNTIME_DIR"] == str(dead_socket.parent)
+    assert (status["model"], status["model_path"]) == ("scripted", path)
+    assert (status["n_clients"], status["state"]) == (1, "ready")
+    assert (status["version"], status["idle_exit_s"]) == (__version__, 300)
+    assert [slot["seq_id"] for slot in status["slots"]] == [0]
+    assert status["rss_bytes"] > 2**20
+    assert status["uptime_s"] > 0
+    rows = dict(line.split("  ", 1) for line in table.splitlines())
+    assert rows["pid"].strip() == f"{status['pid']} (midfill {__version__})"
+    assert rows["model"].strip() == f"scripted ({path})"
+    assert rows["clients"].strip() == "1, 0 requests waiting"
+    assert rows["slots"].strip() == "tokens held: 0 of 8192"
+    assert rows["memory"].strip().endswith(" MiB")
+    assert rows["uptime"].strip().endswith(" s; leaves 300 s after its last client")
+
+
+def test_stop(source: Path, model: str) -> None:
+    """Stop makes the engine's process leave; the next completion starts a new one."""
+    assert run("complete", f"{source}:1:5", "--model", model).stdout == b"1\n"
+    (first,) = json.loads(run("engine", "status", "--json").stdout)
+    process = psutil.Process(first["pid"])
+    assert (first["n_served"], first["n_clients"]) == (1, 0)
+    assert run("engine", "stop").stdout == b"Stopped 1 engine.\n"
+    process.wait(30)
+    assert json.loads(run("engine", "status", "--json").stdout) == []
+    assert run("complete", f"{source}:1:5", "--model", model).stdout == b"1\n"
+    (second,) = json.loads(run("engine", "status", "--json").stdout)
+    assert second["pid"] != first["pid"]
+
+
+def test_two_run(source: Path, model: str, tmp_path: Path) -> None:
+    """Engines of different models are all listed and all stopped."""
+    (tmp_path / "other").mkdir()
+    other = write_script(tmp_path / "other", default="2")
+    for name in (model, other):
+        assert run("complete", f"{source}:1:5", "--model", name).returncode == 0
+    engines = json.loads(run("engine", "status", "--json").stdout)
+    assert {engine["model_path"] for engine in engines} == {
+        name.removeprefix("scripted:") for name in (model, other)
+    }
+    table = run("engine", "status").stdout.decode()
+    assert [block.split()[0] for block in table.split(f"{os.linesep}{os.linesep}")] == ["pid"] * 2
+    assert json.loads(run("engine", "stop", "--json").stdout) == {"stopped": 2}
