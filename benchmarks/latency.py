@@ -25,7 +25,7 @@ from benchmarks.holes import Hole, stdlib_holes
 from context import fim
 from context.gather import gather
 from context.syntax import SyntaxTree
-from context.types import Budget, Prompt, SourceFile
+from context.types import Budget, CursorScope, FileContext, Prompt, SourceFile
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.launch import engine_options
 from lsp_server.models.verify import sha256_of
@@ -38,6 +38,16 @@ _ROLES = {
     "fim_suffix": "<|fim_suffix|>",
     "fim_middle": "<|fim_middle|>",
 }
+
+_WAKE_UP = fim.build_prompt(
+    FileContext(
+        prefix=(),
+        suffix=(),
+        scope=CursorScope(
+            kind="code", line_before="", line_after="", next_line="", indent="", multi_line=False
+        ),
+    )
+)
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +81,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--n-prefix-tokens", type=int, default=768)
     parser.add_argument("--n-suffix-tokens", type=int, default=192)
     parser.add_argument("--output", type=Path, help="append every measurement as a JSON line")
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print the report as JSON")
+    form.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     parser.set_defaults(func=run)
 
 
@@ -97,6 +109,8 @@ def run(args: argparse.Namespace) -> int:
             file.writelines(f"{msgspec.json.encode(m).decode()}\n" for m in measured)
     if args.json:
         print(json.dumps(msgspec.to_builtins(report), indent=2))
+    elif args.markdown:
+        print(_markdown(report))
     else:
         _print(report)
     return 0
@@ -113,7 +127,7 @@ async def _measure(args: argparse.Namespace, client: EngineClient) -> list[Measu
     holes = stdlib_holes(args.limit, args.seed)
     console = Console(stderr=True)
     try:
-        async for _ in client.generate(_prompt(holes[0], 0, budget).segments, SamplingParams()):
+        async for _ in _midfill(client, _WAKE_UP, sampling):
             pass  # the engine is up and the model loaded before anything is measured
         for number, hole in enumerate(track(holes, "holes", console=console)):
             # Who goes first alternates, so that neither always meets the warmer machine.
@@ -235,17 +249,35 @@ def _same_text(measured: list[Measurement]) -> float:
     return sum(a == b for a, b in pairs) / len(pairs) if pairs else 0.0
 
 
+def _headline(report: dict[str, Any]) -> str:
+    machine = report["machine"]
+    return (
+        f"latency · {report['model']} (sha256 {report['model_sha256'][:16]}…) · "
+        f"commit {report['commit']} · {machine['cpu']}, {machine['cores']} cores, "
+        f"load {machine['load_1min']} · seed {report['seed']}"
+    )
+
+
+def _markdown(report: dict[str, Any]) -> str:
+    lines = [
+        "| prompt | until | | midfill | llama-cpp-python | ratio | N |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['prompt']} | {row['until']} | {row['percentile']} | {row['midfill_ms']} | "
+        f"{row['llama_cpp_python_ms']} | {row['ratio']:.2f} | {row['midfill_ms'].n} |"
+        for row in report["rows"]
+    ]
+    same = f"Same first line on both sides: {100 * report['same_first_line']:.0f} %."
+    return "\n".join([*lines, "", f"{_headline(report)}. {same}"])
+
+
 def _print(report: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
-    machine = report["machine"]
-    console.print(
-        f"latency · {report['model']} (sha256 {report['model_sha256'][:16]}…) · "
-        f"commit {report['commit']} · {machine['cpu']}, {machine['cores']} cores · "
-        f"seed {report['seed']}"
-    )
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(_headline(report))
     table = Table("prompt", "until", "", "midfill ms", "llama-cpp-python ms", "ratio", "N")
     for row in report["rows"]:
         table.add_row(

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,14 @@ from tests.scripted_engine import write_script
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> Iterator[str]:
+def model(tmp_path: Path) -> str:
     """A scripted model: one position never ends, all others say done."""
     script = write_script(
         tmp_path / "script.json",
         {"after": "slow = ", "pieces": ["1"], "hang": True},
         default="done",
     )
-    yield f"scripted:{script}"
+    return f"scripted:{script}"
 
 
 def engines() -> list[dict[str, Any]]:

@@ -24,4 +24,5 @@ def average(readings: list[Reading]) -> float:
 
 def by_station(readings: list[Reading]) -> dict[str, list[Reading]]:
     """The readings of each station, in the order they came in."""
+    stations: dict[str, list[Reading]] = {}
     
