@@ -23,9 +23,10 @@ import psutil
 
 from lsp_server import __version__, paths
 from lsp_server.engine import protocol
-from lsp_server.engine.backend import Backend, open_backend
+from lsp_server.engine.backend import Backend
 from lsp_server.engine.job import Job
 from lsp_server.engine.lanes import Lanes
+from lsp_server.engine.loader import open_backend
 from lsp_server.engine.options import EngineOptions
 from lsp_server.engine.protocol import EngineStatus, Generate, Refused, StateChange
 from lsp_server.errors import EngineRefusedError, MidfillError, ProtocolError
