@@ -56,6 +56,11 @@ class Breaker:
         """A request was served."""
         self._failures.clear()
 
+    @property
+    def n_failures(self) -> int:
+        """Failures within the last minute, as of the last ``wait_s``."""
+        return len(self._failures)
+
     def wait_s(self) -> float:
         """Seconds until the next start is allowed; 0 if it is now."""
         now = self._clock()
@@ -117,7 +122,7 @@ class EngineClient:
         request_id = next(self._ids)
         stream: asyncio.Queue[TokenChunk | Refused | EngineError] = asyncio.Queue()
         self._streams[request_id] = stream
-        finished = False
+        finished = served = False
         try:
             self._send(
                 protocol.Generate(
@@ -137,14 +142,19 @@ class EngineClient:
                     finished = True
                     raise EngineRefusedError(message.message, code=message.code, hint=message.hint)
                 finished = message.finish_reason is not None
-                if finished:
-                    self.breaker.succeeded()
+                served = served or finished or bool(message.logprobs)
                 yield message
+        except EngineError:
+            served = False
+            raise
         finally:
             self._streams.pop(request_id, None)
             if not finished and self._writer is not None:
                 with contextlib.suppress(EngineError):
                     self._send(protocol.Cancel(request_id=request_id))
+            # Most streams are left early, once the text is whole: that is success as well.
+            if served:
+                self.breaker.succeeded()
 
     async def connect(self) -> None:
         """Make sure there is a connection, starting the engine if none runs.
@@ -159,7 +169,7 @@ class EngineClient:
                 return
             if (wait_s := self.breaker.wait_s()) > 0:
                 raise EngineUnavailableError(
-                    f"The engine failed {len(self.breaker._failures)} times within a minute; "
+                    f"The engine failed {self.breaker.n_failures} times within a minute; "
                     f"next try in {wait_s:.0f} s.",
                     code="engine_backoff",
                     hint=f"Its log: {self.options.log_path}",

@@ -177,6 +177,23 @@ async def test_crash_loop_is_slowed_down(scripted: MakeOptions) -> None:
     assert codes == ["engine_died", "engine_died", "engine_backoff"]
 
 
+async def test_kills_between_served_requests_are_no_crash_loop(scripted: MakeOptions) -> None:
+    """An engine that serves in between is started again at once, however often it is killed."""
+    options = scripted({"after": "slow", "pieces": ["1"], "hang": True}, default="fine words")
+    async with client_of(options) as client:
+        for _ in range(7):
+            async with contextlib.aclosing(client.generate(fim("x"), SAMPLING)) as stream:
+                async for chunk in stream:
+                    if chunk.text:
+                        break  # as a completion does whose text is whole
+            pid = await engine_pid(options)
+            with pytest.raises(EngineUnavailableError) as caught:
+                async for chunk in client.generate(fim("slow"), SAMPLING):
+                    if chunk.text:
+                        os.kill(pid, signal.SIGKILL)
+            assert caught.value.code == "engine_died"
+
+
 async def test_socket_of_a_dead_engine_is_taken_over(scripted: MakeOptions) -> None:
     """A socket file nobody listens on is no obstacle."""
     options = scripted(default="ok")
