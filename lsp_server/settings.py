@@ -35,7 +35,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How the engine process runs.
 
     Args:
-        n_ctx: cells of the KV cache; 0 chooses (8,192 on a CPU, 32,768 on a GPU).
+        n_ctx: cells of the KV cache, shared out evenly among the slots; 0 chooses (8,192 on a
+            CPU, 32,768 on a GPU).
         n_slots: prompts kept in the KV cache.
         n_gpu_layers: -1 is all when there is a GPU and a CUDA build.
         n_threads: 0 is every physical core.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from lsp_server.engine.backend import BackendInfo
 from lsp_server.engine.job import Clock, Job, StopStrings
-from lsp_server.engine.llama import Aborted, KvFull, LlamaModel
+from lsp_server.engine.llama import Aborted, LlamaModel
 from lsp_server.engine.options import EngineOptions
 from lsp_server.engine.protocol import SlotStatus
 from lsp_server.engine.slots import Slot, SlotTable
@@ -21,7 +21,7 @@ class LlamaBackend:
 
     def __init__(self, options: EngineOptions, on_progress: Callable[[float], bool]) -> None:
         self._llama = LlamaModel(options, on_progress)
-        self._table = SlotTable(options.n_slots, self._llama.n_ctx)
+        self._table = SlotTable(options.n_slots)
         self._guard = threading.Lock()
         self._running: Job | None = None
 
@@ -69,17 +69,17 @@ class LlamaBackend:
         tokens, counts = self._llama.encode(job.request.segments)
         clock.n_prompt = len(tokens)
         clock.mark("tokenize")
-        n_room = self._llama.n_ctx - job.request.sampling.max_tokens
+        n_room = self._llama.n_ctx_slot - job.request.sampling.max_tokens
         if not tokens or len(tokens) > n_room:
             raise EngineRefusedError(
-                f"The prompt has {len(tokens)} tokens; the context has room for {n_room}.",
+                f"The prompt has {len(tokens)} tokens; a slot has room for {n_room}.",
                 code="prompt_too_long" if tokens else "prompt_empty",
                 hint="Lower completion.n_prefix_tokens or raise engine.n_ctx.",
             )
         slot, clock.n_reused = self._table.choose(tokens)
         reason: FinishReason
         try:
-            self._prefill(slot, tokens, clock.n_reused, job.request.sampling.max_tokens)
+            self._prefill(slot, tokens, clock.n_reused)
             clock.mark("prefill")
             job.prefilled(clock, counts)
             reason = self._decode(job, slot, clock)
@@ -92,9 +92,7 @@ class LlamaBackend:
         clock.mark("decode")
         job.finish(reason, clock, counts)
 
-    def _prefill(self, slot: Slot, tokens: list[int], n_reused: int, n_new: int) -> None:
-        for other in self._table.to_evict(slot, len(tokens) + n_new):
-            self._forget(other)
+    def _prefill(self, slot: Slot, tokens: list[int], n_reused: int) -> None:
         self._llama.truncate(slot.seq_id, n_reused)
         slot.tokens = tokens[:n_reused]
         step = self._llama.n_batch
@@ -103,14 +101,7 @@ class LlamaBackend:
             self._evaluate(slot, chunk)
 
     def _evaluate(self, slot: Slot, chunk: list[int]) -> None:
-        try:
-            self._llama.evaluate(chunk, len(slot.tokens), slot.seq_id)
-        except KvFull:
-            # Cells of other slots are the only ones that can be in the way.
-            for other in self._table.slots:
-                if other is not slot:
-                    self._forget(other)
-            self._llama.evaluate(chunk, len(slot.tokens), slot.seq_id)
+        self._llama.evaluate(chunk, len(slot.tokens), slot.seq_id)
         slot.tokens.extend(chunk)
 
     def _decode(self, job: Job, slot: Slot, clock: Clock) -> FinishReason:

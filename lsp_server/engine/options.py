@@ -19,7 +19,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         backend: ``llama`` or ``scripted`` (a test double that replays a JSON file).
         model_id: id of the model, for display.
         model_path: GGUF file (or the script of the scripted backend).
-        n_ctx: cells of the KV cache, shared by all slots; 0 chooses by backend.
+        n_ctx: cells of the KV cache, shared out evenly among the slots; 0 chooses by backend.
         n_slots: how many prompts are kept in the KV cache.
         n_gpu_layers: layers on the GPU; -1 is all of them when there is a GPU.
         n_threads: CPU threads; 0 is every core this process may use.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 
 def common_prefix_length(a: Sequence[int], b: Sequence[int]) -> int:
@@ -37,12 +37,10 @@ class SlotTable:
 
     Args:
         n_slots: number of sequences.
-        n_cells: cells of the KV cache, shared by all slots.
     """
 
-    def __init__(self, n_slots: int, n_cells: int) -> None:
+    def __init__(self, n_slots: int) -> None:
         self.slots = [Slot(seq_id) for seq_id in range(n_slots)]
-        self.n_cells = n_cells
         self._clock = 0
 
     def choose(self, tokens: Sequence[int]) -> tuple[Slot, int]:
@@ -61,16 +59,3 @@ class SlotTable:
         slot = self.slots[best]
         slot.last_used = self._clock
         return slot, min(shared[best], len(tokens) - 1)
-
-    def to_evict(self, keep: Slot, n_needed: int) -> Iterable[Slot]:
-        """Slots to empty, oldest first, until ``n_needed`` cells are free beside ``keep``'s."""
-        others = sorted(
-            (slot for slot in self.slots if slot is not keep and slot.tokens),
-            key=lambda slot: slot.last_used,
-        )
-        n_used = sum(len(slot.tokens) for slot in others)
-        for slot in others:
-            if n_used + n_needed <= self.n_cells:
-                return
-            n_used -= len(slot.tokens)
-            yield slot

@@ -64,7 +64,7 @@ def backend(default_model_cache: Path) -> Iterator[Any]:
 
     path = default_model_cache / "models" / catalog.default_entry(None).filename
     loaded = LlamaBackend(
-        EngineOptions(model_path=str(path), n_ctx=1024, n_slots=3), lambda _progress: True
+        EngineOptions(model_path=str(path), n_ctx=3072, n_slots=3), lambda _progress: True
     )
     yield loaded
     loaded.close()
@@ -204,9 +204,9 @@ def test_stop_strings_end_the_text(backend: Any) -> None:
     assert job.last.finish_reason == "stop"
 
 
-def test_full_cache_makes_room(backend: Any) -> None:
-    """More prompts than the cache holds are served one after the other."""
+def test_more_prompts_than_slots_are_served(backend: Any) -> None:
+    """Prompts of many files take turns in the slots."""
     for number in range(4):
         filler = "".join(f"v{number}_{i} = {i}\n" for i in range(35))
         assert run(backend, request(filler + BEFORE)).text.startswith("json.dump(data, file")
-        assert sum(slot.n_tokens for slot in backend.info().slots) <= 1024
+    assert all(slot.n_tokens for slot in backend.info().slots)

@@ -43,7 +43,7 @@ def test_common_prefix_length_equals_a_plain_count() -> None:
 
 def test_typing_stays_in_its_slot() -> None:
     """A prompt that shares most with a slot reuses it, up to the token whose logits are needed."""
-    table = SlotTable(n_slots=3, n_cells=1000)
+    table = SlotTable(n_slots=3)
     slot, n_reused = table.choose([1, 2, 3, 4])
     assert n_reused == 0
     slot.tokens = [1, 2, 3, 4]
@@ -55,7 +55,7 @@ def test_typing_stays_in_its_slot() -> None:
 
 def test_another_file_gets_another_slot() -> None:
     """Prompts with little in common do not push each other out while there is room."""
-    table = SlotTable(n_slots=2, n_cells=1000)
+    table = SlotTable(n_slots=2)
     first, _ = table.choose([1] * 10)
     first.tokens = [1] * 10
     second, _ = table.choose([1, 1, *([2] * 8)])
@@ -63,18 +63,6 @@ def test_another_file_gets_another_slot() -> None:
     assert second is not first
     third, _ = table.choose([3] * 10)
     assert third is first  # unused for longest
-
-
-def test_oldest_slots_make_room() -> None:
-    """When the cells do not suffice, slots are emptied oldest first, and only as many as needed."""
-    table = SlotTable(n_slots=3, n_cells=30)
-    for number in range(3):
-        slot, _ = table.choose([number] * 10)
-        slot.tokens = [number] * 10
-    newest = table.slots[2]
-    assert [s.seq_id for s in table.to_evict(newest, 10)] == []
-    assert [s.seq_id for s in table.to_evict(newest, 15)] == [0]
-    assert [s.seq_id for s in table.to_evict(newest, 30)] == [0, 1]
 
 
 # -- lanes -------------------------------------------------------------------------------
