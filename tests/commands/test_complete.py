@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -391,6 +392,9 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
+            # A job in the background ignores SIGINT and hands that on; a terminal's command
+            # does not.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         os.close(slave)
         self.seen = b""
@@ -426,7 +430,7 @@ def test_terminal_sees_the_text_grow(tmp_path: Path, source: Path) -> None:
     try:
         terminal.read_until(b"a + b")
         assert terminal.process.poll() is None
-        terminal.process.send_signal(2)
+        terminal.process.send_signal(signal.SIGINT)
         terminal.read_until(None)
         assert terminal.process.wait(_TIMEOUT_S) == 130
         assert b"midfill: interrupted" in terminal.seen
