@@ -175,7 +175,8 @@ async def _complete(
 
     service = CompletionService(resolved, client_name="midfill complete")
     explanations: list[Explanation] = []
-    printer = _Printer(silent=args.json)
+    line_before = request.snapshot.lines[request.line][: request.column]
+    printer = _Printer(silent=args.json, line_before=line_before)
     service.on_status = printer.status
     try:
         result = await service.complete(request, printer.partial, explanations.append)
@@ -199,9 +200,16 @@ async def _complete(
 
 
 class _Printer:
-    """Writes growing text to a terminal, and only the whole text elsewhere."""
+    """Writes growing text to a terminal, and only the whole text elsewhere.
 
-    def __init__(self, *, silent: bool) -> None:
+    Args:
+        silent: nothing is to be written, since JSON follows.
+        line_before: the cursor's line left of the cursor; on a terminal its indent is written
+            too, so that the lines stand below each other as they will in the file.
+    """
+
+    def __init__(self, *, silent: bool, line_before: str = "") -> None:
+        self._indent = line_before if line_before.isspace() else ""
         self._live = not silent and sys.stdout.isatty()
         self._tells = not silent and sys.stderr.isatty()
         self._shown = ""
@@ -220,6 +228,8 @@ class _Printer:
         if not self._live or not completion.text.startswith(self._shown):
             return
         self._forget_status()
+        if not self._shown:
+            sys.stdout.write(self._indent)
         sys.stdout.write(completion.text[len(self._shown) :])
         sys.stdout.flush()
         self._shown = completion.text

@@ -473,3 +473,17 @@ def test_text_that_was_taken_back_is_written_anew(
     printer.partial(Completion(id="1", text="f(x", line=0, column=0))
     printer.final(Completion(id="1", text="f()", line=0, column=0))
     assert capsys.readouterr().out == "f(x\nf()\n"
+
+
+def test_terminal_shows_lines_as_they_will_stand(tmp_path: Path) -> None:
+    """On a terminal the first line gets the indent that the file has before the cursor already."""
+    path = tmp_path / "body.py"
+    path.write_text("def f():\n    \n")
+    reply = {"after": "    ", "pieces": ["a = 1", "\n    return a"], "interval_ms": 1}
+    terminal = Terminal("complete", f"{path}:2:5", "--model", write_script(tmp_path, reply))
+    try:
+        terminal.read_until(None)
+        assert terminal.process.wait(_TIMEOUT_S) == 0
+        assert terminal.seen.endswith(b"    a = 1\r\n    return a\r\n")
+    finally:
+        terminal.close()
