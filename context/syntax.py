@@ -10,6 +10,7 @@ import functools
 
 import tree_sitter
 
+from context.sequences import common_prefix_length
 from context.types import SourceFile
 
 # A full parse of this many bytes takes about 20 ms.
@@ -86,23 +87,10 @@ def changed_range(old: bytes, new: bytes) -> tuple[int, int, int]:
     Returns:
         Its start, its end in ``old``, and its end in ``new``.
     """
-    start = _common_prefix(old, new)
+    start = common_prefix_length(old, new)
     limit = min(len(old), len(new)) - start
     n_tail = _common_suffix(old, new, limit)
     return start, len(old) - n_tail, len(new) - n_tail
-
-
-def _common_prefix(a: bytes, b: bytes) -> int:
-    low, high = 0, min(len(a), len(b))
-    if a[:high] == b[:high]:
-        return high
-    while high - low > 1:  # the first `low` bytes agree, the first `high` do not
-        middle = (low + high) // 2
-        if a[low:middle] == b[low:middle]:
-            low = middle
-        else:
-            high = middle
-    return low
 
 
 def _common_suffix(a: bytes, b: bytes, limit: int) -> int:

@@ -61,13 +61,11 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
         segments: in prompt order.
         n_tokens: estimated number of tokens; the engine reports the exact one.
         stop: strings that end the generation when they appear in it.
-        heal_prefix: text before the cursor that the completion must begin with.
     """
 
     segments: tuple[Segment, ...]
     n_tokens: int
     stop: tuple[str, ...] = ()
-    heal_prefix: str = ""
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,8 +44,6 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):
 
     max_tokens: int = 64
     temperature: float = 0.0
-    temperature_floor: float = 0.0
-    temperature_decay: float = 0.0
     top_p: float = 0.92
     repeat_penalty: float = 1.0
     seed: int = 0

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lsp_server.acceptance.events import (
     Accepted,
     Dismissed,
+    Event,
     Evidence,
     Failed,
     PartiallyAccepted,
@@ -157,17 +158,7 @@ class AcceptanceTracker:
         self._show(completion_id, suggestion, "accepted")
         suggestion.accepted = True
         suggestion.n_accepted_chars = len(suggestion.text)
-        self._log.append(
-            Accepted(
-                completion_id=completion_id,
-                ts=self._clock(),
-                session=self._session,
-                client=suggestion.client,
-                language=suggestion.language,
-                model=suggestion.model,
-                n_chars=len(suggestion.text),
-            )
-        )
+        self._append(Accepted, completion_id, suggestion, n_chars=len(suggestion.text))
         return None
 
     def partially_accepted(self, completion_id: str, n_utf16: int) -> Skip | None:
@@ -189,17 +180,7 @@ class AcceptanceTracker:
             return self.accepted(completion_id)
         self._show(completion_id, suggestion, "accepted")
         suggestion.n_accepted_chars = n_chars
-        self._log.append(
-            PartiallyAccepted(
-                completion_id=completion_id,
-                ts=self._clock(),
-                session=self._session,
-                client=suggestion.client,
-                language=suggestion.language,
-                model=suggestion.model,
-                n_chars=n_chars,
-            )
-        )
+        self._append(PartiallyAccepted, completion_id, suggestion, n_chars=n_chars)
         return None
 
     def dismissed(self, completion_id: str, reason: str = "rejected") -> Skip | None:
@@ -214,17 +195,7 @@ class AcceptanceTracker:
         if not suggestion.shown:
             return Skip(reason="not_shown", message="It was not shown.")
         suggestion.dismissed = True
-        self._log.append(
-            Dismissed(
-                completion_id=completion_id,
-                ts=self._clock(),
-                session=self._session,
-                client=suggestion.client,
-                language=suggestion.language,
-                model=suggestion.model,
-                reason=reason,
-            )
-        )
+        self._append(Dismissed, completion_id, suggestion, reason=reason)
         return None
 
     def failed(self, request: CompletionRequest, reason: str, *, model: str = "") -> None:
@@ -248,6 +219,33 @@ class AcceptanceTracker:
             )
         )
 
+    def _append(
+        self,
+        event_type: Callable[..., Event],
+        completion_id: str,
+        suggestion: _Suggestion,
+        **own: Any,
+    ) -> None:
+        """Log an event of a known suggestion.
+
+        Args:
+            event_type: which event.
+            completion_id: the suggestion's id.
+            suggestion: what is known of it.
+            own: the fields that this event has beside those all events have.
+        """
+        self._log.append(
+            event_type(
+                completion_id=completion_id,
+                ts=self._clock(),
+                session=self._session,
+                client=suggestion.client,
+                language=suggestion.language,
+                model=suggestion.model,
+                **own,
+            )
+        )
+
     def _remember(
         self, request: CompletionRequest, model: str, completion_id: str = ""
     ) -> _Suggestion:
@@ -264,21 +262,16 @@ class AcceptanceTracker:
         if suggestion.shown:
             return Skip(reason="already_shown", message="It was logged as shown before.")
         suggestion.shown = True
-        self._log.append(
-            Shown(
-                completion_id=completion_id,
-                ts=self._clock(),
-                session=self._session,
-                client=suggestion.client,
-                language=suggestion.language,
-                model=suggestion.model,
-                n_chars=len(suggestion.text),
-                n_lines=_n_lines(suggestion.text),
-                latency_ms=suggestion.latency_ms,
-                ttft_ms=suggestion.ttft_ms,
-                score=suggestion.score,
-                evidence=evidence,
-            )
+        self._append(
+            Shown,
+            completion_id,
+            suggestion,
+            n_chars=len(suggestion.text),
+            n_lines=_n_lines(suggestion.text),
+            latency_ms=suggestion.latency_ms,
+            ttft_ms=suggestion.ttft_ms,
+            score=suggestion.score,
+            evidence=evidence,
         )
         return None
 

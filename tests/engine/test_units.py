@@ -16,7 +16,7 @@ from lsp_server.engine.job import Job, StopStrings
 from lsp_server.engine.lanes import Lanes
 from lsp_server.engine.options import EngineOptions
 from lsp_server.engine.protocol import Generate
-from lsp_server.engine.slots import SlotTable, common_prefix_length
+from lsp_server.engine.slots import SlotTable
 from lsp_server.errors import ProtocolError
 
 
@@ -27,18 +27,6 @@ def job(number: int, lane: Any = "interactive") -> Job:
 
 
 # -- slots -------------------------------------------------------------------------------
-
-
-def test_common_prefix_length_equals_a_plain_count() -> None:
-    """The search by halves finds what a loop finds."""
-    chance = random.Random(3)
-    for _ in range(2000):
-        a = chance.choices([1, 2], k=chance.randrange(12))
-        b = chance.choices([1, 2], k=chance.randrange(12))
-        plain = 0
-        while plain < min(len(a), len(b)) and a[plain] == b[plain]:
-            plain += 1
-        assert common_prefix_length(a, b) == plain
 
 
 def test_typing_stays_in_its_slot() -> None:
