@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 from lsp_server.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from lsp_server.acceptance.report import GroupBy, Report, Tally
 
 _SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -156,12 +154,20 @@ def _print_nothing_yet(since_ts: float | None) -> None:
 
 
 def _print_table(report: Report, since_ts: float | None) -> None:
-    from rich.console import Console
+    from lsp_server.commands.output import console, print_rows
 
     total = report.total
-    console = Console(highlight=False)
-    console.print(f"Suggestions {f'since {_local(since_ts)}' if since_ts else 'so far'}")
-    console.print(_table(report))
+    out = console()
+    out.print(f"Suggestions {f'since {_local(since_ts)}' if since_ts else 'so far'}\n")
+    headings = ("asked", "shown", "assumed", "accepted", "in part", "dismissed", "rate", "95 % CI",
+                "p50 ms", "p95 ms")  # fmt: skip
+    rows = [(*report.by, *headings)]
+    rows += [(*(value or "–" for value in key), *_cells(tally)) for key, tally in report.groups]
+    styles = ["bold", *[""] * len(report.groups)]
+    if len(report.groups) > 1:
+        rows.append(("all", *[""] * (len(report.by) - 1), *_cells(total)))
+        styles.append("bold")
+    print_rows(rows, to=out, styles=styles)
     notes = []
     if total.n_accepted_chars:
         notes.append(f"{total.n_accepted_chars:,} characters accepted.")
@@ -173,31 +179,10 @@ def _print_table(report: Report, since_ts: float | None) -> None:
     if total.failed:
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in total.failed.items())
         notes.append(f"Ended without a suggestion: {reasons}.")
+    if notes:
+        out.print()
     for note in notes:
-        console.print(note, markup=False)
-
-
-def _table(report: Report) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(show_footer=len(report.groups) > 1)
-    for position, name in enumerate(report.by):
-        table.add_column(name, footer="all" if position == 0 else "", overflow="fold")
-    headings = (
-        "requested",
-        "shown\n(assumed)",
-        "accepted\n(in part)",
-        "dismissed",
-        "rate\n(95 % CI)",
-        "latency ms\np50 / p95",
-    )
-    for heading, footer in zip(headings, _cells(report.total), strict=True):
-        table.add_column(heading, footer=footer, justify="right")
-    for key, tally in report.groups:
-        # Text: what a client calls itself must not be read as rich's markup.
-        table.add_row(*(Text(value or "–") for value in key), *_cells(tally))
-    return table
+        out.print(note)
 
 
 def _cells(tally: Tally) -> tuple[str, ...]:
@@ -206,11 +191,15 @@ def _cells(tally: Tally) -> tuple[str, ...]:
     p50, p95 = figures["latency_ms"]["p50"], figures["latency_ms"]["p95"]
     return (
         f"{tally.requested:,}",
-        f"{tally.shown:,} ({tally.shown_assumed:,})",
-        f"{tally.accepted:,} ({tally.partially_accepted:,})",
+        f"{tally.shown:,}",
+        f"{tally.shown_assumed:,}",
+        f"{tally.accepted:,}",
+        f"{tally.partially_accepted:,}",
         f"{tally.dismissed:,}",
-        "–" if rate is None else f"{rate:.0%}\n({ci95[0]:.0%}–{ci95[1]:.0%})",
-        "–" if p50 is None else f"{p50:,.0f} / {p95:,.0f}",
+        "–" if rate is None else f"{rate:.0%}",
+        "–" if rate is None else f"{ci95[0]:.0%}–{ci95[1]:.0%}",
+        "–" if p50 is None else f"{p50:,.0f}",
+        "–" if p95 is None else f"{p95:,.0f}",
     )
 
 

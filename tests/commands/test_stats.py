@@ -77,6 +77,7 @@ def test_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert "100%" in printed
     assert "50%" in printed
     assert "[red]lua" in printed
+    assert "95 % CI" in printed
     assert "2 of 2 shown are assumed" in printed
     assert "12 characters accepted" in printed
 
