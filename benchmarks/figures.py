@@ -1,19 +1,18 @@
-"""Percentiles with bootstrap confidence intervals, and what machine they come from."""
+"""Statistics with 95 % confidence intervals."""
 
 from __future__ import annotations
 
-import os
-import platform
+import math
 import random
-import subprocess
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar
 
 import msgspec
-import psutil
 
 _N_RESAMPLES = 2000
+_Z95 = 1.959963984540054
+
+T = TypeVar("T")
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,48 +50,64 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def bootstrap(
-    values: Sequence[float], statistic: Callable[[Sequence[float]], float], seed: int = 0
+    values: Sequence[T], statistic: Callable[[Sequence[T]], float], seed: int = 0
 ) -> Figure:
     """A statistic of the values with its percentile-bootstrap 95 % interval."""
     chance = random.Random(seed)
     estimates = [statistic(chance.choices(values, k=len(values))) for _ in range(_N_RESAMPLES)]
+    return _figure(statistic(values), estimates, len(values))
+
+
+def cluster_bootstrap(
+    values: Sequence[T],
+    cluster: Callable[[T], Hashable],
+    statistic: Callable[[Sequence[T]], float],
+    *,
+    seed: int = 0,
+    n_resamples: int = _N_RESAMPLES,
+) -> Figure:
+    """Like ``bootstrap``, but whole clusters (files, developers) are drawn.
+
+    Values of one cluster resemble one another, so drawing single values would give intervals
+    that are too narrow.
+
+    Args:
+        values: the measurements.
+        cluster: which cluster a measurement belongs to.
+        statistic: of a list of measurements; NaN for resamples where it is undefined.
+        seed: of the resampling.
+        n_resamples: how many resamples.
+    """
+    clusters: dict[Hashable, list[T]] = {}
+    for value in values:
+        clusters.setdefault(cluster(value), []).append(value)
+    groups = list(clusters.values())
+    chance = random.Random(seed)
+    estimates = [
+        statistic([value for group in chance.choices(groups, k=len(groups)) for value in group])
+        for _ in range(n_resamples if len(groups) > 1 else 0)
+    ]
+    return _figure(statistic(values), estimates, len(values))
+
+
+def wilson(n_successes: int, n: int) -> Figure:
+    """A share with its Wilson score interval (E. B. Wilson, 1927)."""
+    if n == 0:
+        return Figure(value=math.nan, low=math.nan, high=math.nan, n=0)
+    share = n_successes / n
+    middle = share + _Z95**2 / (2 * n)
+    spread = _Z95 * math.sqrt(share * (1 - share) / n + _Z95**2 / (4 * n * n))
+    scale = 1 + _Z95**2 / n
     return Figure(
-        value=statistic(values),
-        low=percentile(estimates, 0.025),
-        high=percentile(estimates, 0.975),
-        n=len(values),
+        value=share,
+        low=max(0.0, (middle - spread) / scale),
+        high=min(1.0, (middle + spread) / scale),
+        n=n,
     )
 
 
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    return {
-        "cpu": _cpu_name(),
-        "cores": psutil.cpu_count(logical=False),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "load_1min": round(os.getloadavg()[0], 2),
-    }
-
-
-def commit() -> str:
-    """The commit of the checkout, with ``+`` when files differ from it."""
-    try:
-        here = Path(__file__).parent
-        command = ["git", "describe", "--always", "--dirty=+", "--abbrev=12"]
-        return subprocess.run(
-            command, cwd=here, capture_output=True, text=True, check=True
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def _cpu_name() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+def _figure(value: float, estimates: Sequence[float], n: int) -> Figure:
+    known = [estimate for estimate in estimates if not math.isnan(estimate)]
+    if not known:
+        return Figure(value=value, low=math.nan, high=math.nan, n=n)
+    return Figure(value=value, low=percentile(known, 0.025), high=percentile(known, 0.975), n=n)

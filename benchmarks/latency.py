@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from benchmarks import figures
+from benchmarks import figures, machine
 from benchmarks.holes import Hole, stdlib_holes
 from context import fim
 from context.gather import gather
@@ -96,8 +96,8 @@ def run(args: argparse.Namespace) -> int:
     measured = asyncio.run(_measure(args, EngineClient(options, name="benchmark")))
     report = {
         "benchmark": "latency",
-        "commit": figures.commit(),
-        "machine": figures.machine(),
+        "commit": machine.commit(),
+        "machine": msgspec.to_builtins(machine.machine()),
         "model": options.model_id,
         "model_sha256": sha256_of(Path(options.model_path)),
         "seed": args.seed,
@@ -250,11 +250,11 @@ def _same_text(measured: list[Measurement]) -> float:
 
 
 def _headline(report: dict[str, Any]) -> str:
-    machine = report["machine"]
+    where = report["machine"]
     return (
         f"latency · {report['model']} (sha256 {report['model_sha256'][:16]}…) · "
-        f"commit {report['commit']} · {machine['cpu']}, {machine['cores']} cores, "
-        f"load {machine['load_1min']} · seed {report['seed']}"
+        f"commit {report['commit']} · {where['cpu']}, {where['cores']} cores, "
+        f"load {where['load_1min']} · seed {report['seed']}"
     )
 
 

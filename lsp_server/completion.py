@@ -17,7 +17,7 @@ from context.syntax import SyntaxTree
 from context.types import Budget, FileContext, SourceFile
 from lsp_server.acceptance.log import EventLog
 from lsp_server.acceptance.tracker import AcceptanceTracker
-from lsp_server.draft import Draft, Explanation, source_file
+from lsp_server.draft import Account, Draft, Explanation, source_file
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.launch import engine_options
 from lsp_server.engine.protocol import StateChange
@@ -43,7 +43,7 @@ log = logging.getLogger("midfill.completion")
 _CPU_BUDGET = Budget(n_prefix_tokens=768, n_suffix_tokens=192)
 _GPU_BUDGET = Budget(n_prefix_tokens=3072, n_suffix_tokens=1024)
 _CPU_MAX_TOKENS, _GPU_MAX_TOKENS = 96, 192
-_N_TREES = 32
+_N_DOCUMENTS = 32
 _AROUND_CHARS = 2000
 
 
@@ -77,6 +77,7 @@ class CompletionService:
         self._engine: EngineClient | None = None
         self._scheduler = Scheduler(self._settings.completion.debounce_ms)
         self._trees: OrderedDict[str, SyntaxTree] = OrderedDict()
+        self._accounts: OrderedDict[str, Account] = OrderedDict()
         self._status: Status | None = None
         self._background: set[asyncio.Task[None]] = set()
 
@@ -130,9 +131,10 @@ class CompletionService:
         """
         if self._tracker:
             self._tracker.requested(request, model=self._model_id)
+        explained: list[Explanation] = []
         try:
             result = await self._scheduler.run(
-                request.snapshot.uri, lambda: self._live(request, on_partial, on_explain)
+                request.snapshot.uri, lambda: self._live(request, on_partial, explained.append)
             )
         except asyncio.CancelledError:
             self._log_failure(request, "cancelled")
@@ -148,7 +150,18 @@ class CompletionService:
             self._log_failure(request, result.reason)
         elif self._tracker:
             self._tracker.answered(result, request)
+        explanation = explained[0] if explained else None
+        if on_explain and explanation:
+            on_explain(explanation)
+        self._remember(
+            request.snapshot.uri,
+            Account(answer=result, request_id=request.id, explanation=explanation),
+        )
         return result
+
+    def account(self, uri: str) -> Account | None:
+        """How the last request in a document was answered; None before the first."""
+        return self._accounts.get(uri)
 
     async def accepted(self, completion_id: str) -> None:
         """The user took a suggestion; returns once that is stored."""
@@ -184,6 +197,7 @@ class CompletionService:
     def document_closed(self, uri: str) -> None:
         """Forget a document."""
         self._trees.pop(uri, None)
+        self._accounts.pop(uri, None)
         self._scheduler.cancel(uri)
 
     def focused(self, uri: str) -> None:
@@ -205,7 +219,7 @@ class CompletionService:
         self,
         request: CompletionRequest,
         on_partial: OnPartial | None,
-        on_explain: Callable[[Explanation], None] | None,
+        on_explain: Callable[[Explanation], None],
     ) -> Completion | Skip:
         if skip := self._gate(request):
             return skip
@@ -235,8 +249,7 @@ class CompletionService:
                 if not on_partial and time.monotonic() > answer_by_s and draft.keep_whole_lines():
                     break
         draft.close()
-        if on_explain:
-            on_explain(draft.explain(context, prompt))
+        on_explain(draft.explain(context, prompt))
         if not draft.text:
             return Skip(reason=draft.empty_reason, message="The model has nothing to add here.")
         return draft.completion(complete=True)
@@ -269,9 +282,15 @@ class CompletionService:
         tree = SyntaxTree.update(old, file) if old is not None else SyntaxTree.parse(file)
         if tree is not None:
             self._trees[uri] = tree
-            while len(self._trees) > _N_TREES:
+            while len(self._trees) > _N_DOCUMENTS:
                 self._trees.popitem(last=False)
         return tree
+
+    def _remember(self, uri: str, account: Account) -> None:
+        self._accounts.pop(uri, None)
+        self._accounts[uri] = account
+        while len(self._accounts) > _N_DOCUMENTS:
+            self._accounts.popitem(last=False)
 
     def _budget(self, client: EngineClient) -> Budget:
         chosen = _GPU_BUDGET if _on_gpu(client) else _CPU_BUDGET

@@ -12,6 +12,7 @@ from lsp_server.types import (
     Completion,
     CompletionRequest,
     FinishReason,
+    Skip,
     Snapshot,
     Timings,
     TokenChunk,
@@ -36,6 +37,20 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     raw: str
     stop: str
     logprobs: tuple[float, ...]
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """How the last request in a document was answered.
+
+    Args:
+        answer: the suggestion, or the reason why there was none.
+        request_id: id of the request; the suggestion has the same one.
+        explanation: what went into it; None where it never came to a prompt.
+    """
+
+    answer: Completion | Skip
+    request_id: str
+    explanation: Explanation | None = None
 
 
 class Draft:

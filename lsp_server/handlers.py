@@ -13,11 +13,13 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcInvalidParams
 
 from lsp_server import __version__
 from lsp_server.documents import Change, Span
+from lsp_server.draft import Account
 from lsp_server.errors import DocumentError, UsageError
 from lsp_server.lifecycle import messages as wire
 from lsp_server.positions import PositionEncoding, locate, negotiate, units_of
@@ -214,6 +216,12 @@ def did_dismiss_completion(session: Session, params: wire.ItemParams) -> None:
     session.service.dismissed(_completion_id(params.item))
 
 
+def explain(session: Session, params: wire.DocumentParams) -> dict[str, Any] | None:
+    """``midfill/explain``: how the last request in a document was answered, and from what."""
+    account = session.service.account(params.text_document.uri)
+    return _explained(account) if account else None
+
+
 HANDLERS: dict[str, Handler] = {
     "initialize": initialize,
     "initialized": initialized,
@@ -229,6 +237,7 @@ HANDLERS: dict[str, Handler] = {
     "textDocument/didShowCompletion": did_show_completion,
     "textDocument/didPartiallyAcceptCompletion": did_partially_accept_completion,
     "midfill/didDismissCompletion": did_dismiss_completion,
+    "midfill/explain": explain,
 }
 
 
@@ -308,6 +317,42 @@ def _range(completion: Completion, snapshot: Snapshot, encoding: PositionEncodin
         start=lsp.Position(line=completion.line, character=start_units),
         end=lsp.Position(line=completion.line, character=units_of(line, end, encoding)),
     )
+
+
+def _explained(account: Account) -> dict[str, Any]:
+    answer, explanation = account.answer, account.explanation
+    fields: dict[str, Any] = {"id": account.request_id}
+    if isinstance(answer, Skip):
+        fields |= {"reason": answer.reason, "message": answer.message, "text": ""}
+    else:
+        fields |= {
+            "reason": None,
+            "message": "",
+            "text": answer.text,
+            "model": answer.model,
+            "score": answer.score,
+            "timings": _camel(msgspec.to_builtins(answer.timings)),
+        }
+    if explanation is not None:
+        fields |= {
+            "raw": explanation.raw,
+            "stop": explanation.stop,
+            "logprobs": explanation.logprobs,
+            "segmentTokens": explanation.segment_tokens,
+            "snippets": [
+                _camel(msgspec.to_builtins(snippet))
+                for snippet in explanation.context.prefix + explanation.context.suffix
+            ],
+        }
+    return fields
+
+
+def _camel(fields: dict[str, Any]) -> dict[str, Any]:
+    """Field names as LSP writes them: ``ttft_ms`` is ``ttftMs``."""
+    return {
+        head + "".join(word.capitalize() for word in rest): value
+        for (head, *rest), value in ((name.split("_"), value) for name, value in fields.items())
+    }
 
 
 def _accept(completion: Completion) -> lsp.Command:

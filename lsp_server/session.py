@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from lsp_server.documents import DocumentStore
+from lsp_server.draft import Account
 from lsp_server.errors import MidfillError
 from lsp_server.lifecycle.reporting import describe
 from lsp_server.types import Completion, CompletionRequest, OnPartial, OnStatus, Skip, Status
@@ -29,6 +30,9 @@ class Service(Protocol):
         self, request: CompletionRequest, on_partial: OnPartial | None = None
     ) -> Completion | Skip:
         """A suggestion, or the reason why there is none."""
+
+    def account(self, uri: str) -> Account | None:
+        """How the last request in a document was answered; None before the first."""
 
     async def accepted(self, completion_id: str) -> None:
         """The user took a suggestion; returns once that is stored."""
@@ -81,6 +85,10 @@ class Unavailable:
     ) -> Completion | Skip:
         """No suggestion."""
         return self._skip
+
+    def account(self, uri: str) -> Account | None:
+        """The reason."""
+        return Account(answer=self._skip, request_id="")
 
     async def accepted(self, completion_id: str) -> None:
         """There was none to accept."""

@@ -25,6 +25,7 @@ import subprocess
 import sys
 import threading
 
+from lsp_server.draft import Account
 from lsp_server.errors import EngineUnavailableError
 from lsp_server.types import Completion, CompletionRequest, OnPartial, OnStatus, Skip, Status
 
@@ -41,6 +42,7 @@ class ScriptedService:
     def __init__(self, fail_in: frozenset[str] = frozenset()) -> None:
         self.on_status: OnStatus = lambda _status: None
         self.events: list[tuple[str, object]] = []
+        self.accounts: dict[str, Account] = {}
         self.n_running = 0
         self._fail_in = fail_in
         self._tasks: set[asyncio.Task[None]] = set()
@@ -55,6 +57,10 @@ class ScriptedService:
             return await self._play(request, on_partial)
         finally:
             self.n_running -= 1
+
+    def account(self, uri: str) -> Account | None:
+        """What became of the last request."""
+        return self.accounts.get(uri)
 
     async def _play(
         self, request: CompletionRequest, on_partial: OnPartial | None

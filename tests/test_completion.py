@@ -289,3 +289,29 @@ def test_source_file(marked: str, data: bytes, cursor: int) -> None:
     column = len(TextDocument("file:///a.py", "python", 1, before).snapshot().lines[line])
     file, offset = source_file(snapshot, line, column)
     assert (file.data, offset) == (data, cursor)
+
+
+async def test_the_last_answer_of_a_document_is_remembered(serve: Serve) -> None:
+    """The account holds the answer and what went into it, until the document is closed."""
+    service = serve({"after": "return ", "text": "a + b\nrest"}, default="")
+    here = request("def add(a, b):\n    return ‸\n")
+    assert service.account(here.snapshot.uri) is None
+    answer = await service.complete(here)
+    account = service.account(here.snapshot.uri)
+    assert account is not None
+    assert account.answer == answer
+    assert account.explanation is not None
+    assert account.explanation.raw.startswith("a + b")
+    service.document_closed(here.snapshot.uri)
+    assert service.account(here.snapshot.uri) is None
+
+
+async def test_a_skip_is_remembered_with_its_reason(serve: Serve) -> None:
+    """What never came to a prompt has a reason and no explanation."""
+    service = serve(enabled=False)
+    here = request("x = ‸\n")
+    await service.complete(here)
+    account = service.account(here.snapshot.uri)
+    assert account is not None
+    assert isinstance(account.answer, Skip)
+    assert (account.answer.reason, account.explanation) == ("disabled", None)

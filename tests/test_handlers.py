@@ -11,11 +11,13 @@ import pytest
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcInvalidParams
 
+from context.types import CursorScope, FileContext, Prompt, Snippet
+from lsp_server.draft import Account, Explanation
 from lsp_server.errors import DocumentError, StoreError, UsageError
 from lsp_server.handlers import HANDLERS
 from lsp_server.lifecycle.messages import PARAMS
 from lsp_server.session import Session
-from lsp_server.types import Status
+from lsp_server.types import Completion, Skip, Status
 from tests.raw_client import URI, completion_params
 from tests.scripted_service import ScriptedService
 
@@ -451,3 +453,45 @@ async def test_shutdown_closes_the_service_once(opened: bool, n_closed: int) -> 
     await client.session.aclose()
     assert client.service.events.count(("aclose", None)) == n_closed
     assert len(client.made_with) == n_closed
+
+
+# -- explain -----------------------------------------------------------------------------
+
+
+def test_explain_tells_how_the_last_request_was_answered() -> None:
+    """A reason, or the text with its score, timings, log-probabilities and snippets."""
+    client = Client()
+    where = {"textDocument": {"uri": URI}}
+    assert client.call("midfill/explain", where) is None
+
+    skip = Skip(reason="disabled", message="It is off.")
+    client.service.accounts[URI] = Account(answer=skip, request_id="id-1")
+    assert client.call("midfill/explain", where) == {
+        "id": "id-1",
+        "reason": "disabled",
+        "message": "It is off.",
+        "text": "",
+    }
+
+    snippet = Snippet(path=URI, start_byte=0, end_byte=3, text="abc", origin="before_cursor")
+    scope = CursorScope(
+        kind="code", line_before="", line_after="", next_line="", indent="", multi_line=False
+    )
+    client.service.accounts[URI] = Account(
+        answer=Completion(id="id-2", text="x", line=0, column=0, score=-0.5, model="m"),
+        request_id="id-2",
+        explanation=Explanation(
+            context=FileContext(prefix=(snippet,), suffix=(), scope=scope),
+            prompt=Prompt(segments=(), n_tokens=3),
+            segment_tokens=(1, 2),
+            raw="x y",
+            stop="line",
+            logprobs=(-0.5,),
+        ),
+    )
+    told = client.call("midfill/explain", where)
+    assert (told["text"], told["raw"], told["stop"]) == ("x", "x y", "line")
+    assert (told["reason"], told["score"], list(told["logprobs"])) == (None, -0.5, [-0.5])
+    assert told["timings"]["ttftMs"] == 0
+    assert told["snippets"][0]["origin"] == "before_cursor"
+    assert told["snippets"][0]["startByte"] == 0

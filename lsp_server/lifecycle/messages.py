@@ -87,7 +87,7 @@ class DidChangeParams(_Params, frozen=True):
 
 
 class DocumentParams(_Params, frozen=True):
-    """``textDocument/didClose``, ``didSave``."""
+    """``textDocument/didClose``, ``didSave``, ``midfill/explain``."""
 
     text_document: TextDocumentIdentifier
 
@@ -182,6 +182,7 @@ REQUESTS = frozenset(
         "textDocument/inlineCompletion",
         "textDocument/completion",
         "workspace/executeCommand",
+        "midfill/explain",
     }
 )
 
@@ -202,5 +203,6 @@ PARAMS: dict[str, type[_Params] | None] = {
     "textDocument/didShowCompletion": ItemParams,
     "textDocument/didPartiallyAcceptCompletion": PartiallyAcceptedParams,
     "midfill/didDismissCompletion": ItemParams,
+    "midfill/explain": DocumentParams,
     "workspace/executeCommand": ExecuteCommandParams,
 }
