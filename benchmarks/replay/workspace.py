@@ -1,0 +1,120 @@
+"""A private copy of a project, in which the file that is typed again has no future.
+
+The final text of a file must not be found in the workspace while the file is typed: whoever is
+asked may index the folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.replay.types import Project
+from lsp_server.errors import StoreError
+
+# Of no use to whoever completes code, and large.
+_LEFT_OUT = frozenset(
+    {".git", ".hg", ".svn", ".venv", ".tox", "node_modules", "__pycache__", ".mypy_cache"}
+)
+
+
+class Workspace(Project, frozen=True, kw_only=True):
+    """A project whose ``root`` is a private copy that may be written to."""
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file, with its EOLs as they are; whatever is linked to it stays as it is."""
+        target = self.root / path
+        handle, name = tempfile.mkstemp(dir=self.root)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        os.replace(name, target)
+
+    @contextlib.contextmanager
+    def truncated(self, path: str, text: str) -> Iterator[None]:
+        """While the context lasts, a file holds ``text`` instead of its final text."""
+        final = read_text(self.root / path)
+        self.write(path, text)
+        try:
+            yield
+        finally:
+            self.write(path, final)
+
+
+class Workspaces:
+    """Private copies of projects, each made when it is first needed.
+
+    Args:
+        folder: where copies are made; best on the file system of the projects, so that files
+            can be linked instead of copied.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._base: Path | None = None
+        self._made: dict[Path, Workspace] = {}
+
+    def __enter__(self) -> Workspaces:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._base = Path(tempfile.mkdtemp(dir=self._folder))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._base is not None:
+            shutil.rmtree(self._base, ignore_errors=True)
+
+    def of(self, project: Project) -> Workspace:
+        """The copy of a project.
+
+        Raises:
+            StoreError: it cannot be made.
+        """
+        assert self._base is not None, "used outside of its context"
+        if project.root not in self._made:
+            # The last name of the folder is what a server takes for the project's name.
+            root = self._base / str(len(self._made)) / project.root.name
+            try:
+                shutil.copytree(
+                    project.root, root, ignore=_ignored, copy_function=_link, symlinks=True
+                )
+            except (OSError, shutil.Error) as error:
+                raise StoreError(
+                    f"The project {project.name} cannot be copied to {root}: {error}.",
+                    code="folder_unwritable",
+                    hint="Check the free space, or choose another place with MIDFILL_CACHE_DIR.",
+                ) from error
+            fields = msgspec.structs.asdict(project) | {"root": root}
+            self._made[project.root] = Workspace(**fields)
+        return self._made[project.root]
+
+
+def read_text(path: Path) -> str:
+    """A source file with its EOLs as they are.
+
+    Raises:
+        StoreError: it cannot be read as UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(
+            f"The file {path} cannot be read: {error}.",
+            code="corpus_unreadable",
+            hint="Build the corpus again.",
+        ) from error
+
+
+def _ignored(_folder: str, names: list[str]) -> set[str]:
+    return {name for name in names if name in _LEFT_OUT}
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)
