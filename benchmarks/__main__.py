@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import latency
+from benchmarks import latency, report
+from benchmarks.infilling import command as infilling
 from lsp_server.errors import MidfillError
 
 
@@ -16,7 +17,9 @@ def main() -> int:
         description="Measure midfill, each figure beside a peer or a limit of the same run.",
     )
     subparsers = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+    infilling.add_parser(subparsers)
     latency.add_parser(subparsers)
+    report.add_parser(subparsers)
     args = parser.parse_args()
     try:
         return int(args.func(args))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+import re
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -12,6 +14,7 @@ from benchmarks.machine import Machine
 
 Unit = Literal["text", "count", "percent", "ms", "ratio", "number"]
 Cell = Figure | float | int | str | None
+Outcome = Literal["ahead", "level", "behind"]
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +123,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     text: str
-    outcome: Literal["ahead", "level", "behind"]
+    outcome: Outcome
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,24 +150,85 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
+def tally(verdicts: Sequence[Verdict]) -> dict[Outcome, int]:
+    """How many verdicts there are of each outcome, those that do not occur too."""
+    return {
+        outcome: sum(verdict.outcome == outcome for verdict in verdicts)
+        for outcome in get_args(Outcome)
+    }
+
+
 def show(cell: Cell, unit: Unit = "text") -> str:
     """A cell as text: figures with their interval in brackets."""
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+    around = interval(cell, unit)
+    return f"{value(cell, unit)} ({around})" if around else value(cell, unit)
+
+
+def value(cell: Cell, unit: Unit = "text") -> str:
+    """A cell as text without its interval; what is not known is a dash."""
+    number = cell.value if isinstance(cell, Figure) else cell
+    if number is None or (isinstance(number, float) and math.isnan(number)):
         return "–"
-    if isinstance(cell, str):
-        return cell
-    if isinstance(cell, Figure):
-        if math.isnan(cell.value):
-            return "–"
-        value = show(cell.value, unit)
-        if math.isnan(cell.low):
-            return value
-        low, high = (show(end, unit).removesuffix(" %") for end in (cell.low, cell.high))
-        return f"{value} ({low}–{high})"
+    if isinstance(number, str):
+        return number
     if unit == "percent":
-        return f"{100 * cell:.1f} %"
+        return f"{100 * number:.1f} %"
     if unit in ("ms", "count"):
-        return f"{cell:,.0f}"
+        return f"{number:,.0f}"
     if unit == "ratio":
-        return f"{cell:.2f}"
-    return f"{cell:,}" if isinstance(cell, int) else f"{cell:.3f}"
+        return f"{number:.2f}"
+    return f"{number:,}" if isinstance(number, int) else f"{number:.3f}"
+
+
+def interval(cell: Cell, unit: Unit = "text") -> str:
+    """The interval of a figure as ``low–high`` without the unit, or "" where none is known."""
+    if not isinstance(cell, Figure) or any(
+        math.isnan(number) for number in (cell.value, cell.low, cell.high)
+    ):
+        return ""
+    low, high = (value(end, unit).removesuffix(" %") for end in (cell.low, cell.high))
+    # A dash beside a minus sign could be taken for another one.
+    return f"{low} to {high}" if cell.low < 0 else f"{low}–{high}"
+
+
+def heading(column: Column) -> str:
+    """The name of a column, with ``ms`` where its cells do not say so themselves."""
+    if column.unit != "ms" or re.search(r"\bms\b", column.name):
+        return column.name
+    return f"{column.name} (ms)"
+
+
+def decode(data: bytes) -> Summary:
+    """A summary from its JSON, where a number that is not known (NaN) is null.
+
+    Raises:
+        msgspec.ValidationError: it is JSON, but no summary.
+        msgspec.DecodeError: it is no JSON.
+    """
+    summary = msgspec.convert(_unknown_numbers(msgspec.json.decode(data)), Summary)
+    for table in summary.tables:
+        for row in table.rows:
+            if len(row) != len(table.columns):
+                raise msgspec.ValidationError(f"a row of {table.title!r} has {len(row)} cells")
+    for plot in summary.plots:
+        for series in plot.series:
+            lengths = {len(series.x), len(series.y)}
+            lengths |= {len(ends) for ends in (series.low, series.high) if ends}
+            if len(lengths) != 1 or bool(series.low) != bool(series.high):
+                raise msgspec.ValidationError(f"{series.name!r} of {plot.title!r} is uneven")
+    return summary
+
+
+def _unknown_numbers(item: Any) -> Any:
+    """The same JSON value with NaN for null in figures and in the numbers of series."""
+    if isinstance(item, list):
+        return [_unknown_numbers(part) for part in item]
+    if not isinstance(item, dict):
+        return item
+    found = {name: _unknown_numbers(part) for name, part in item.items()}
+    if found.keys() == set(Figure.__struct_fields__):
+        return {name: math.nan if part is None else part for name, part in found.items()}
+    for name in ("x", "y", "low", "high"):
+        if isinstance(found.get(name), list):
+            found[name] = [math.nan if part is None else part for part in found[name]]
+    return found
