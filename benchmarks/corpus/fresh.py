@@ -108,15 +108,23 @@ def fresh_lines(
     Raises:
         FetchError: ``pip_missing``, ``no_network``, ``version_not_found``, ``download_failed``,
             ``disk_full`` or ``wheel_invalid``.
-        StoreError: ``corpus_unwritable``, the folder cannot be used.
+        StoreError: ``corpus_unusable``, the folder cannot be read or written.
     """
     projects = []
-    for package in packages:
-        old, new = (
-            _release(folder, f"{package.name}=={version}", progress, run_pip)
-            for version in (package.old, package.new)
-        )
-        projects.append(_project(package, old, new))
+    try:
+        for package in packages:
+            old, new = (
+                _release(folder, f"{package.name}=={version}", progress, run_pip)
+                for version in (package.old, package.new)
+            )
+            projects.append(_project(package, old, new))
+    except OSError as error:
+        raise StoreError(
+            f"The corpus folder {folder} cannot be used: {error.strerror or error}.",
+            code="corpus_unusable",
+            hint="Check its permissions and the free space, or choose another folder with "
+            "--corpus.",
+        ) from error
     return projects
 
 
@@ -163,18 +171,10 @@ def _release(
     place = folder / requirement.replace("==", "-")
     if not _is_whole(place, requirement):
         progress(f"fetching {requirement}")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".building-", dir=folder) as building:
-                _build(Path(building), requirement, run_pip)
-                _put(Path(building) / "release", place, requirement)
-        except OSError as error:
-            raise StoreError(
-                f"The corpus folder {folder} cannot be written: {error.strerror or error}.",
-                code="corpus_unwritable",
-                hint="Check its permissions and the free space, or choose another folder with "
-                "--corpus.",
-            ) from error
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".building-", dir=folder) as building:
+            _build(Path(building), requirement, run_pip)
+            _put(Path(building) / "release", place, requirement)
     return place / _SOURCE
 
 
