@@ -151,6 +151,7 @@ class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
         suggestion: what was answered.
         match: how it compares; None where nothing was suggested.
         accepted: whether the replay took it.
+        before: what is typed already of the cursor's line.
     """
 
     line: int
@@ -162,6 +163,7 @@ class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
     suggestion: Suggestion
     match: Match | None
     accepted: bool
+    before: str = ""
 
 
 class Walk(msgspec.Struct, frozen=True, kw_only=True):

@@ -258,6 +258,7 @@ class _Typist:
                 suggestion=suggestion,
                 match=match,
                 accepted=accepted,
+                before=script.text[script.starts[line] : self._at],
             )
         )
         if match and accepted:
