@@ -1,0 +1,1 @@
+"""Infilling: HumanEval-Infilling pass@1 and CrossCodeEval-Python."""
