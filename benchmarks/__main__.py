@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import latency, report
+from benchmarks import acceptance, latency, report
+from benchmarks.corpus import command as corpus
 from benchmarks.infilling import command as infilling
 from lsp_server.errors import MidfillError
 
@@ -17,6 +18,8 @@ def main() -> int:
         description="Measure midfill, each figure beside a peer or a limit of the same run.",
     )
     subparsers = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+    acceptance.add_parser(subparsers)
+    corpus.add_parser(subparsers)
     infilling.add_parser(subparsers)
     latency.add_parser(subparsers)
     report.add_parser(subparsers)

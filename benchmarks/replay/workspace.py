@@ -10,7 +10,8 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,9 @@ from lsp_server.errors import StoreError
 _LEFT_OUT = frozenset(
     {".git", ".hg", ".svn", ".venv", ".tox", "node_modules", "__pycache__", ".mypy_cache"}
 )
+
+# The projects of the public corpus, and one more.
+_N_KEPT = 8
 
 
 class Workspace(Project, frozen=True, kw_only=True):
@@ -46,27 +50,29 @@ class Workspace(Project, frozen=True, kw_only=True):
             self.write(path, final)
 
 
+# Makes a project's files; they are gone with the context.
+Opener = Callable[[Project], contextlib.AbstractContextManager[Project]]
+
+
 class Workspaces:
-    """Private copies of projects, each made when it is first needed.
+    """Private copies of projects, each made when it is needed; the last few are kept.
 
     Args:
         folder: where copies are made; best on the file system of the projects, so that files
             can be linked instead of copied.
+        opener: makes a private copy by other means, e.g. of a commit whose files are not there.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._base: Path | None = None
-        self._made: dict[Path, Workspace] = {}
+    def __init__(self, folder: Path, opener: Opener | None = None) -> None:
+        self._opener = opener or (lambda project: _copied(project, folder))
+        self._made: OrderedDict[str, tuple[Workspace, contextlib.ExitStack]] = OrderedDict()
 
     def __enter__(self) -> Workspaces:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._base = Path(tempfile.mkdtemp(dir=self._folder))
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._base is not None:
-            shutil.rmtree(self._base, ignore_errors=True)
+        while self._made:
+            self._remove_oldest()
 
     def of(self, project: Project) -> Workspace:
         """The copy of a project.
@@ -74,23 +80,35 @@ class Workspaces:
         Raises:
             StoreError: it cannot be made.
         """
-        assert self._base is not None, "used outside of its context"
-        if project.root not in self._made:
+        if project.name not in self._made:
+            while len(self._made) >= _N_KEPT:
+                self._remove_oldest()
+            stack = contextlib.ExitStack()
+            opened = stack.enter_context(self._opener(project))
+            self._made[project.name] = Workspace(**msgspec.structs.asdict(opened)), stack
+        self._made.move_to_end(project.name)
+        return self._made[project.name][0]
+
+    def _remove_oldest(self) -> None:
+        _, (_, stack) = self._made.popitem(last=False)
+        stack.close()
+
+
+@contextlib.contextmanager
+def _copied(project: Project, folder: Path) -> Iterator[Project]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as base:
             # The last name of the folder is what a server takes for the project's name.
-            root = self._base / str(len(self._made)) / project.root.name
-            try:
-                shutil.copytree(
-                    project.root, root, ignore=_ignored, copy_function=_link, symlinks=True
-                )
-            except (OSError, shutil.Error) as error:
-                raise StoreError(
-                    f"The project {project.name} cannot be copied to {root}: {error}.",
-                    code="folder_unwritable",
-                    hint="Check the free space, or choose another place with MIDFILL_CACHE_DIR.",
-                ) from error
-            fields = msgspec.structs.asdict(project) | {"root": root}
-            self._made[project.root] = Workspace(**fields)
-        return self._made[project.root]
+            root = Path(base) / project.root.name
+            shutil.copytree(project.root, root, ignore=_ignored, copy_function=_link, symlinks=True)
+            yield msgspec.structs.replace(project, root=root)
+    except (OSError, shutil.Error) as error:
+        raise StoreError(
+            f"The project {project.name} cannot be copied: {error}.",
+            code="folder_unwritable",
+            hint="Check the free space, or choose another place with MIDFILL_CACHE_DIR.",
+        ) from error
 
 
 def read_text(path: Path) -> str:

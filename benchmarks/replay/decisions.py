@@ -1,0 +1,68 @@
+"""Whether two runs made the same decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from benchmarks.replay.types import Opportunity, Walk
+
+_MAX_SHOWN_CHARS = 60
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Decisions of two runs side by side.
+
+    Args:
+        n: opportunities of both runs together, each counted once.
+        n_identical: of these, with the same suggestion, judgement and outcome in both.
+        differences: one line for each of the others, in the order of the first run.
+    """
+
+    n: int
+    n_identical: int
+    differences: tuple[str, ...]
+
+
+def compare_decisions(first: Sequence[Walk], second: Sequence[Walk]) -> Comparison:
+    """Compare two runs opportunity by opportunity; times do not count.
+
+    Args:
+        first: walks of one run.
+        second: walks of the other.
+    """
+    ours, theirs = _decisions(first), _decisions(second)
+    differences = [
+        f"{key}: {_words(ours.get(key))} | {_words(theirs.get(key))}"
+        for key in (*ours, *(key for key in theirs if key not in ours))
+        if _outcome(ours.get(key)) != _outcome(theirs.get(key))
+    ]
+    n = len(ours.keys() | theirs.keys())
+    return Comparison(n=n, n_identical=n - len(differences), differences=tuple(differences))
+
+
+def _decisions(walks: Sequence[Walk]) -> dict[str, Opportunity]:
+    return dict(_keyed(walks))
+
+
+def _keyed(walks: Sequence[Walk]) -> Iterator[tuple[str, Opportunity]]:
+    for walk in walks:
+        for opportunity in walk.opportunities:
+            place = f"{opportunity.line + 1}:{opportunity.column + 1}"
+            yield f"{walk.project} {walk.path}:{place} ({walk.suffix})", opportunity
+
+
+def _outcome(opportunity: Opportunity | None) -> object:
+    if opportunity is None:
+        return None
+    said = opportunity.suggestion
+    return said.text, said.reason, said.replace_after, opportunity.match, opportunity.accepted
+
+
+def _words(opportunity: Opportunity | None) -> str:
+    if opportunity is None:
+        return "not asked"
+    said = opportunity.suggestion
+    text = repr(said.text[:_MAX_SHOWN_CHARS]) if said.text else said.reason
+    return f"{text}, {'accepted' if opportunity.accepted else 'not accepted'}"
