@@ -16,8 +16,10 @@ from benchmarks import options
 from benchmarks.corpus import fresh, repository
 from benchmarks.corpus.order import sample
 from benchmarks.replay.types import Project, Target
-from benchmarks.summary import Cell, Column, Summary, Table
+from benchmarks.summary import Column, Summary, Table
 from lsp_server.errors import UsageError
+
+Row = tuple[str, int, int, int, int, int]
 
 _COUNTS = ("files", "new files", "fresh lines", "in new files", "targets")
 
@@ -78,17 +80,17 @@ def run(args: argparse.Namespace) -> int:
             hint="Name the repository with --repo PATH.",
         )
     projects = fresh.fresh_lines(fresh.corpus_folder(args), progress=_say)
-    rows = [(project.name, *_counts(project.targets)) for project in projects]
+    rows = [_row(project.name, project.targets) for project in projects]
     targets = [target for project in projects for target in project.targets]
-    totals = _totals(rows)
+    total = _total(rows)
     recipe = {"corpus": fresh.fingerprint(projects)}
     summary = Summary(
         title="Corpus of fresh lines",
-        headline=f"{totals[2]:,} fresh lines in {len(targets):,} targets of {totals[0]} files, "
+        headline=f"{total[3]:,} fresh lines in {len(targets):,} targets of {total[1]} files, "
         f"{len(projects)} projects.",
         run=options.run_info(args, "corpus", recipe),
         n=len(targets),
-        tables=(_table("Fresh lines", "project", [*rows, ("all", *totals)]),),
+        tables=(_table("Fresh lines", "project", [*rows, total]),),
     )
     status = options.finish(args, summary)
     for project, target in sample(projects, seed=args.seed)[: args.show]:
@@ -102,19 +104,16 @@ def _run_repository(args: argparse.Namespace) -> int:
             "--limit must be at least 1.", code="limit_invalid", hint="Leave it out for 20."
         )
     chosen = repository.commits(args.repo, since=args.since, until=args.until, limit=args.limit)
-    rows = [
-        (f"{commit.sha[:10]} {commit.date[:10]} {commit.subject[:50]}", *_counts(commit.targets))
-        for commit in chosen
-    ]
+    rows = [_row(f"{commit.sha[:10]} {commit.date[:10]}", commit.targets) for commit in chosen]
     n_targets = sum(len(commit.targets) for commit in chosen)
-    totals = _totals(rows)
+    total = _total(rows)
     recipe = {"since": args.since, "until": args.until, "limit": args.limit}
     summary = Summary(
         title="Commits to replay",
-        headline=f"{totals[2]:,} added lines in {n_targets:,} targets of {len(chosen)} commits.",
+        headline=f"{total[3]:,} added lines in {n_targets:,} targets of {len(chosen)} commits.",
         run=options.run_info(args, "corpus", recipe),
         n=n_targets,
-        tables=(_table("Added lines", "commit", [*rows, ("all", *totals)]),),
+        tables=(_table("Added lines", "commit", [*rows, total]),),
     )
     status = options.finish(args, summary)
     left = args.show
@@ -129,8 +128,9 @@ def _run_repository(args: argparse.Namespace) -> int:
     return status
 
 
-def _counts(targets: Sequence[Target]) -> tuple[int, ...]:
+def _row(name: str, targets: Sequence[Target]) -> Row:
     return (
+        name,
         len({target.path for target in targets}),
         len({target.path for target in targets if target.new_file}),
         sum(len(target.lines) for target in targets),
@@ -139,12 +139,16 @@ def _counts(targets: Sequence[Target]) -> tuple[int, ...]:
     )
 
 
-def _totals(rows: Sequence[tuple[str | int, ...]]) -> tuple[int, ...]:
-    columns = list(zip(*rows, strict=True))[1:]
-    return tuple(sum(int(cell) for cell in column) for column in columns)
+def _total(rows: Sequence[Row]) -> Row:
+    files, new_files, lines, new_lines, targets = (sum(column) for column in _numbers(rows))
+    return ("all", files, new_files, lines, new_lines, targets)
 
 
-def _table(title: str, first: str, rows: Sequence[tuple[Cell, ...]]) -> Table:
+def _numbers(rows: Sequence[Row]) -> list[tuple[int, ...]]:
+    return list(zip(*(row[1:] for row in rows), strict=True))
+
+
+def _table(title: str, first: str, rows: Sequence[Row]) -> Table:
     return Table(
         title=title,
         columns=(Column(first), *(Column(name, "count") for name in _COUNTS)),

