@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+
+import psutil
 
 from benchmarks.infilling.types import Generation
 from context.gather import gather
@@ -25,6 +29,7 @@ from lsp_server.types import CompletionRequest, SamplingParams, Snapshot, TokenC
 BUDGET = Budget(n_prefix_tokens=768, n_suffix_tokens=192)
 SHOWN_MAX_TOKENS = 96
 _AROUND_CHARS = 2000
+_LEAVE_TIMEOUT_S = 20
 
 
 @contextlib.asynccontextmanager
@@ -48,7 +53,22 @@ async def private_engine(model: str, *, n_ctx: int = 8192) -> AsyncIterator[Engi
             yield client
         finally:
             await client.aclose()
-            await spawn.stop(client.options.socket_path)
+            await _end_engine(client.options.socket_path)
+
+
+async def _end_engine(socket: Path) -> None:
+    """Make the engine leave and wait until its process is gone."""
+    status = await spawn.query(socket)
+    if status is None:
+        return
+    try:
+        process = psutil.Process(status.pid)
+    except psutil.NoSuchProcess:
+        return
+    await spawn.stop(socket)
+    _, stubborn = await asyncio.to_thread(psutil.wait_procs, [process], _LEAVE_TIMEOUT_S)
+    for left in stubborn:
+        left.kill()
 
 
 @contextlib.contextmanager

@@ -216,11 +216,11 @@ def _verdicts(
         if size:
             anchor = f"the {size.upper()} base model's published"
             match = _line_match(single)
-            yield _beside("Single-line first-line exact match", match, _ANCHORS[size][0], anchor)
+            yield beside("Single-line first-line exact match", match, _ANCHORS[size][0], anchor)
         if rate := pass_at_1(single, "post"):
             for name, level in _MELLUM.items():
                 what = "Single-line pass@1 after post-processing"
-                yield _beside(what, rate, level, f"{name}'s published")
+                yield beside(what, rate, level, f"{name}'s published")
     for name in _names(infilled):
         yield _gain(name, _of_set(infilled, name))
     with_others = [record for record in crossed if record.variant == "with"]
@@ -230,11 +230,19 @@ def _verdicts(
             anchor = f"the {size.upper()} base model's published"
             _, exact, close = _ANCHORS[size]
             what = "CrossCodeEval-Python {} with cross-file context"
-            yield _beside(what.format("EM"), exact_match(with_others, "raw"), exact, anchor)
-            yield _beside(what.format("ES"), similarity(with_others, "raw"), close, anchor)
+            yield beside(what.format("EM"), exact_match(with_others, "raw"), exact, anchor)
+            yield beside(what.format("ES"), similarity(with_others, "raw"), close, anchor)
 
 
-def _beside(what: str, figure: Figure, level: float, whose: str) -> Verdict:
+def beside(what: str, figure: Figure, level: float, whose: str) -> Verdict:
+    """How a figure stands beside a published one; level where its interval holds that.
+
+    Args:
+        what: the figure's name.
+        figure: ours.
+        level: the published one.
+        whose: whose that is.
+    """
     text = f"{what}: {show(figure, 'percent')}, beside {whose} {show(level, 'percent')}."
     if figure.low > level:
         return Verdict(text=text, outcome="ahead")
@@ -247,7 +255,7 @@ def _gain(name: str, records: Sequence[Record]) -> Verdict:
 
     gain = _mean([passed(record, "post") - passed(record, "raw") for record in records])
     raw, post = (pass_at_1(records, form) for form in _CROSS_FORMS)
-    return _signed(
+    return gain_verdict(
         f"Post-processing moves {name} pass@1 from {show(raw, 'percent')} to "
         f"{show(post, 'percent')}",
         gain,
@@ -259,14 +267,15 @@ def _cross_gain(records: Sequence[Record]) -> Verdict:
     for record in records:
         pairs.setdefault(record.task_id, {})[record.variant] = record.scores["raw"].exact
     gain = _mean([pair["with"] - pair["without"] for pair in pairs.values()])
-    return _signed("Cross-file context moves CrossCodeEval-Python EM", gain)
+    return gain_verdict("Cross-file context moves CrossCodeEval-Python EM", gain)
 
 
 def _mean(differences: Sequence[int]) -> Figure:
     return figures.bootstrap(differences, lambda values: sum(values) / len(values))
 
 
-def _signed(text: str, gain: Figure) -> Verdict:
+def gain_verdict(text: str, gain: Figure) -> Verdict:
+    """Whether something helps; level where the gain's interval holds zero."""
     points = " to ".join(f"{100 * end:+.1f}" for end in (gain.low, gain.high))
     text = f"{text}: {100 * gain.value:+.1f} points ({points})."
     if gain.low > 0:
