@@ -6,8 +6,10 @@ import argparse
 import sys
 
 from benchmarks import acceptance, latency, report
+from benchmarks.calibration import command as calibration
 from benchmarks.corpus import command as corpus
 from benchmarks.infilling import command as infilling
+from benchmarks.peers import command as peers
 from lsp_server.errors import MidfillError
 
 
@@ -19,9 +21,11 @@ def main() -> int:
     )
     subparsers = parser.add_subparsers(dest="name", required=True, metavar="NAME")
     acceptance.add_parser(subparsers)
+    calibration.add_parser(subparsers)
     corpus.add_parser(subparsers)
     infilling.add_parser(subparsers)
     latency.add_parser(subparsers)
+    peers.add_parser(subparsers)
     report.add_parser(subparsers)
     args = parser.parse_args()
     try:

@@ -82,8 +82,8 @@ GOALS = {
 def findings(walks: Sequence[Walk], run: RunInfo, *, title: str = "Acceptance (replay)") -> Summary:
     """The findings of a replay.
 
-    The headline, the groups, the curve and the times are of one suffix mode, ``full`` where it
-    was replayed: the modes ask at the same places, so together they would count lines twice.
+    The headline, the groups, the curve and the times are of one suffix mode, see
+    ``metrics.main_mode``.
 
     Args:
         walks: of one or more suffix modes.
@@ -94,7 +94,7 @@ def findings(walks: Sequence[Walk], run: RunInfo, *, title: str = "Acceptance (r
     Raises:
         UsageError: there is no opportunity in the walks (``no_opportunities``).
     """
-    mode = next((m for m in ("full", "function", "empty") if any(w.suffix == m for w in walks)), "")
+    mode = metrics.main_mode(walks)
     seed = int(run.options.get("seed") or 0)  # type: ignore[arg-type]
     data = metrics.sample([walk for walk in walks if walk.suffix == mode], seed=seed)
     if data.n == 0:

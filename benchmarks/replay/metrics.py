@@ -18,7 +18,7 @@ from benchmarks.figures import Figure
 from benchmarks.replay.curve import Curve, curve
 from benchmarks.replay.match import is_substantial, is_trivial
 from benchmarks.replay.text import lines_of
-from benchmarks.replay.types import Opportunity, Rule, Suggestion, Walk
+from benchmarks.replay.types import Opportunity, Rule, SuffixMode, Suggestion, Walk
 from benchmarks.resampling import Bools, Floats, Resamples
 
 ScoreName = Literal["sum", "sum_all", "mean", "min", "first", "length"]
@@ -90,6 +90,16 @@ def sample(walks: Sequence[Walk], *, seed: int = 0) -> Sample:
         Resamples([walk.cluster for walk, _ in cases], seed=seed, among=clusters),
         Resamples(clusters, seed=seed),
     )
+
+
+def main_mode(walks: Sequence[Walk]) -> SuffixMode:
+    """The suffix mode whose figures stand for a replay: ``full`` where it was replayed.
+
+    The modes ask at the same places, so together they would count each line several times.
+    """
+    replayed = {walk.suffix for walk in walks}
+    modes: tuple[SuffixMode, ...] = ("full", "function", "empty")
+    return next((mode for mode in modes if mode in replayed), "full")
 
 
 def matches(opportunity: Opportunity, rule: Rule = "A-line") -> bool:

@@ -1,0 +1,1 @@
+"""How well the probability of an accept is known before a suggestion is shown."""

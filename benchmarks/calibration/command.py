@@ -1,0 +1,124 @@
+"""Is an accept known before a suggestion is shown? Scores, a logistic and boosted trees.
+
+On the decisions of developers that are public, leave one developer out, and on replays, file by
+file: how each score or model ranks (AUC, AURC, acceptance at a coverage), and whether its
+probabilities mean what they say (expected calibration error, Brier score, reliability diagram).
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from benchmarks import options
+from benchmarks.calibration.data import Decisions, human, replayed
+from benchmarks.calibration.findings import Judged, findings
+from benchmarks.calibration.measures import quality
+from benchmarks.calibration.models import predictors
+from benchmarks.machine import ROOT
+from benchmarks.records import RunFile
+
+_DECISIONS = ROOT.parent / "shared" / "data" / "copilot-decisions" / "decisions.csv"
+
+
+class Fitted(msgspec.Struct, frozen=True, kw_only=True):
+    """The probabilities of one score or model; one line of the results file.
+
+    Args:
+        decisions: key of the decisions.
+        name: of the score or model.
+        probabilities: of an accept, one an opportunity; None where nothing was shown.
+    """
+
+    decisions: str
+    name: str
+    probabilities: tuple[float | None, ...]
+
+    @property
+    def key(self) -> str:
+        """Unique in its run."""
+        return f"{self.decisions}|{self.name}"
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "calibration",
+        help="how well an accept is known before a suggestion is shown",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--runs",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE.jsonl",
+        help="Results files of the acceptance benchmark; each is judged by itself.",
+    )
+    parser.add_argument(
+        "--decisions",
+        type=Path,
+        metavar="FILE.csv",
+        help="Decisions of developers (default: ../shared/data/copilot-decisions/decisions.csv "
+        "beside the checkout; with --runs it may be missing there).",
+    )
+    parser.add_argument(
+        "--limit",
+        type=int,
+        metavar="N",
+        help="Use only the first N opportunities of each file, to try it out.",
+    )
+    options.add_common(parser, model=False)
+    parser.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fit, judge and print."""
+    sets = _sets(args)
+    recipe = {"decisions": [decisions.key for decisions, _ in sets]}
+    info = options.run_info(args, "calibration", recipe)
+    file: RunFile[Fitted] = RunFile(
+        options.results_path(args, info), info, Fitted, restart=args.restart
+    )
+    judged = [_judge(decisions, file, args.seed, is_human) for decisions, is_human in sets]
+    return options.finish(args, findings(judged, info))
+
+
+def _sets(args: argparse.Namespace) -> list[tuple[Decisions, bool]]:
+    """What is judged, and whether humans decided it."""
+    sets = []
+    if args.decisions or not args.runs or _DECISIONS.exists():
+        sets.append((human(args.decisions or _DECISIONS, limit=args.limit), True))
+    sets += [(replayed(path, limit=args.limit), False) for path in args.runs]
+    return sets
+
+
+def _judge(decisions: Decisions, file: RunFile[Fitted], seed: int, is_human: bool) -> Judged:
+    qualities = []
+    work = predictors(decisions, seed).items()
+    console = Console(stderr=True)
+    for name, fit in track(work, f"fits, {decisions.name}", console=console, total=len(work)):
+        fitted = file.records.get(f"{decisions.key}|{name}")
+        if fitted is None:
+            with warnings.catch_warnings():
+                # Of threads and of features without variance; neither changes a result.
+                warnings.simplefilter("ignore")
+                found = fit()
+            fitted = Fitted(
+                decisions=decisions.key,
+                name=name,
+                probabilities=tuple(None if np.isnan(p) else float(p) for p in found),
+            )
+            file.append(fitted)
+        probabilities = np.array(fitted.probabilities, dtype=np.float64)
+        scores = decisions.scores.get(name)
+        qualities.append(quality(name, decisions, probabilities, scores=scores, seed=seed))
+    return Judged(decisions=decisions, qualities=tuple(qualities), is_human=is_human)

@@ -1,0 +1,242 @@
+"""What the calibration found, as a summary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from benchmarks.calibration.data import Decisions
+from benchmarks.calibration.measures import N_BINS, Quality
+from benchmarks.calibration.models import LOGISTIC, TREES
+from benchmarks.figures import Figure
+from benchmarks.replay.curve import GRID
+from benchmarks.resampling import Resamples
+from benchmarks.summary import (
+    Cell,
+    Column,
+    Plot,
+    Reference,
+    RunInfo,
+    Series,
+    Summary,
+    Table,
+    Verdict,
+    show,
+)
+from benchmarks.verdicts import against
+
+# Of the human decisions, leave one developer out.
+ANCHOR_LOGPROB_AUC = 0.709
+ANCHOR_TREES_AUC = 0.751
+ANCHOR_ALL = 0.37
+ANCHOR_TENTH = 0.76
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """One set of decisions and how well each score or model knew them before."""
+
+    decisions: Decisions
+    qualities: tuple[Quality, ...]
+    is_human: bool
+
+    def of(self, name: str) -> Quality:
+        """The quality of one score or model."""
+        return next(quality for quality in self.qualities if quality.name == name)
+
+
+def findings(judged: Sequence[Judged], run: RunInfo) -> Summary:
+    """The findings on each set of decisions; at least one."""
+    tables, plots, verdicts = [], [], []
+    for one in judged:
+        tables.append(_table(one))
+        plots += [_curves(one), _reliability(one)]
+        if one.is_human:
+            tables.append(_anchors(one))
+            verdicts += _verdicts(one)
+    return Summary(
+        title="Calibration: is an accept known before it is shown?",
+        headline=" ".join(_headline(one) for one in judged),
+        run=run,
+        n=sum(len(one.decisions.shown) for one in judged),
+        tables=tuple(tables),
+        plots=tuple(plots),
+        verdicts=tuple(verdicts),
+        notes=_notes(judged),
+    )
+
+
+def base_rate(decisions: Decisions, seed: int = 0) -> Figure:
+    """Accepted / shown."""
+    return Resamples(decisions.clusters, seed=seed).share(
+        decisions.accepted & decisions.shown, decisions.shown
+    )
+
+
+def _headline(one: Judged) -> str:
+    decisions = one.decisions
+    best = max(one.qualities, key=lambda quality: quality.ranking.auc.value)
+    who = "developers" if one.is_human else "files"
+    return (
+        f"On {int(np.count_nonzero(decisions.shown)):,} suggestions ({decisions.name}; "
+        f"{decisions.n_clusters} {who}, each left out of the fit that judges it) the best AUC is "
+        f"{show(best.ranking.auc, 'number')}, of {best.name}, with an expected calibration error "
+        f"of {show(best.ece, 'percent')}."
+    )
+
+
+def _at(quality: Quality, coverage: float) -> Figure:
+    return next(p.acceptance for p in quality.ranking.at_coverage if p.asked == coverage)
+
+
+def _table(one: Judged) -> Table:
+    rows: list[tuple[Cell, ...]] = [
+        (
+            quality.name,
+            quality.ranking.auc,
+            quality.ranking.aurc,
+            quality.ece,
+            quality.brier,
+            _at(quality, 0.5),
+            _at(quality, 0.1),
+        )
+        for quality in one.qualities
+    ]
+    shown = int(np.count_nonzero(one.decisions.shown))
+    return Table(
+        title=f"P(accept), {one.decisions.name}",
+        columns=(
+            Column("score or model"),
+            Column("AUC", "number"),
+            Column("AURC", "number"),
+            Column("ECE", "percent"),
+            Column("Brier", "number"),
+            Column("accepted at 50 % coverage", "percent"),
+            Column("at 10 %", "percent"),
+        ),
+        rows=tuple(rows),
+        note=f"{shown:,} shown of {len(one.decisions.shown):,} opportunities; acceptance at full "
+        f"coverage is {show(base_rate(one.decisions), 'percent')}. A score alone ranks as it is; "
+        "for ECE and Brier a logistic of that one score makes it a probability.",
+    )
+
+
+def _anchors(one: Judged) -> Table:
+    rows: list[tuple[Cell, ...]] = [
+        ("AUC, mean log-prob alone", show(_auc(one, "mean log-prob"), "number"), "0.709"),
+        ("AUC, published logistic", show(_auc(one, "published logistic"), "number"), None),
+        ("AUC, logistic", show(_auc(one, LOGISTIC), "number"), None),
+        ("AUC, boosted trees", show(_auc(one, TREES), "number"), "0.751"),
+        ("acceptance at full coverage", show(base_rate(one.decisions), "percent"), "37 %"),
+        (
+            "acceptance at 10 % coverage, boosted trees",
+            show(_at(one.of(TREES), 0.1), "percent"),
+            "76 %",
+        ),
+    ]
+    return Table(
+        title="Human decisions: beside the anchors",
+        columns=(Column("figure"), Column("here"), Column("anchor")),
+        rows=tuple(rows),
+        note="The anchors are of the same decisions, leave one developer out; the features and "
+        "settings of their trees are not known.",
+    )
+
+
+def _auc(one: Judged, name: str) -> Figure:
+    return one.of(name).ranking.auc
+
+
+def _verdicts(one: Judged) -> list[Verdict]:
+    best = max((LOGISTIC, TREES), key=lambda name: _auc(one, name).value)
+    verdicts = [
+        against(
+            "AUC of the mean log-prob alone",
+            _auc(one, "mean log-prob"),
+            ANCHOR_LOGPROB_AUC,
+            "the anchor",
+            unit="number",
+        ),
+        against(
+            "AUC of the trees", _auc(one, TREES), ANCHOR_TREES_AUC, "the anchor", unit="number"
+        ),
+        against(
+            "Acceptance at 10 % coverage (trees)",
+            _at(one.of(TREES), 0.1),
+            ANCHOR_TENTH,
+            "the anchor",
+        ),
+    ]
+    if best != TREES:
+        verdicts.append(
+            against(
+                "AUC of the logistic, the better of our two models",
+                _auc(one, best),
+                ANCHOR_TREES_AUC,
+                "the anchor of trees,",
+                unit="number",
+            )
+        )
+    return verdicts
+
+
+def _curves(one: Judged) -> Plot:
+    series = []
+    for quality in one.qualities:
+        points = zip(GRID, quality.ranking.grid, strict=True)
+        known = [(x, y.value) for x, y in points if not np.isnan(y.value)]
+        series.append(
+            Series(
+                name=quality.name,
+                x=tuple(x for x, _ in known),
+                y=tuple(y for _, y in known),
+            )
+        )
+    return Plot(
+        title=f"Acceptance against coverage, {one.decisions.name}",
+        kind="line",
+        x_label="coverage",
+        y_label="acceptance",
+        x_unit="percent",
+        y_unit="percent",
+        series=tuple(series),
+        references=(Reference(name="everything shown", y=base_rate(one.decisions).value),),
+    )
+
+
+def _reliability(one: Judged) -> Plot:
+    names = ["mean log-prob", LOGISTIC, TREES]
+    return Plot(
+        title=f"Reliability, {one.decisions.name}",
+        kind="line",
+        x_label="predicted acceptance",
+        y_label="observed acceptance",
+        x_unit="percent",
+        y_unit="percent",
+        diagonal=True,
+        series=tuple(one.of(name).reliability for name in names),
+        note=f"{N_BINS} bins with equally many suggestions.",
+    )
+
+
+def _notes(judged: Sequence[Judged]) -> tuple[str, ...]:
+    notes = [
+        "Every probability comes from a fit that never saw the developer or file it is for. The "
+        "settings of the models are fixed in advance; nothing was chosen by these results. "
+        "Intervals are 95 %, from resamples of developers or files; resampling raises the "
+        "expected calibration error, whose interval therefore lies high.",
+    ]
+    if any(one.is_human for one in judged):
+        notes.append(
+            "Human decisions: only what is known before showing goes in. Left out are the shares "
+            "edited later, the number of the decision in its session, and the time from request "
+            "to display, which goes up to minutes and so says when the developer looked. The published logistic was "
+            "fitted to an assistant's own telemetry, not to these decisions."
+        )
+    if any(not one.is_human for one in judged):
+        notes.append(
+            "Replays: accepted means A-line, which is agreement with code that developers wrote, "
+            "not a measured human adoption rate."
+        )
+    return tuple(notes)
