@@ -172,12 +172,14 @@ def value(cell: Cell, unit: Unit = "text") -> str:
     if isinstance(number, str):
         return number
     if unit == "percent":
-        return f"{100 * number:.1f} %"
-    if unit in ("ms", "count"):
-        return f"{number:,.0f}"
-    if unit == "ratio":
-        return f"{number:.2f}"
-    return f"{number:,}" if isinstance(number, int) else f"{number:.3f}"
+        text = f"{100 * number:.1f} %"
+    elif unit in ("ms", "count"):
+        text = f"{number:,.0f}"
+    elif unit == "ratio":
+        text = f"{number:.2f}"
+    else:
+        text = f"{number:,}" if isinstance(number, int) else f"{number:.3f}"
+    return text.replace("-", "−")
 
 
 def interval(cell: Cell, unit: Unit = "text") -> str:

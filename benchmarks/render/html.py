@@ -28,6 +28,7 @@ from benchmarks.summary import (
 _CSS = Path(__file__).with_name("report.css")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _N_DATA_ROWS = 60
+_LONG_CHARS = 20
 _UNIT_SIGNS: dict[Unit, str] = {"percent": "%", "ms": "ms"}
 
 
@@ -55,8 +56,9 @@ def render(summaries: Mapping[str, Summary]) -> str:
     )
     body = element(
         "body",
+        _masthead(summaries),
         _contents(summaries, anchors),
-        element("main", _masthead(summaries), _standing(summaries, anchors), *sections),
+        element("main", _standing(summaries, anchors), *sections),
     )
     return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
 
@@ -190,10 +192,10 @@ def _plot(plot: Plot, name: str) -> Markup:
     return element(
         "figure",
         element("figcaption", plot.title),
-        element("ul", *keys, class_="legend") if keys and drawable else "",
         element("div", plots.draw(plot, name), class_="drawing")
         if drawable
         else element("p", "Nothing was measured that could be drawn here.", class_="empty"),
+        element("ul", *keys, class_="legend") if keys and drawable else "",
         element("p", plot.note, class_="note") if plot.note else "",
         element("details", element("summary", "Data"), *_data(plot)) if drawable else "",
         class_=f"plot {plot.kind}",
@@ -268,7 +270,7 @@ def _head(column: Column) -> list[str]:
     sign = _UNIT_SIGNS.get(column.unit, "")
     if not sign or re.search(rf"(?:\b|\s|\(){re.escape(sign)}(?:\b|\)|$)", column.name):
         return [column.name]
-    return [column.name, " ", element("span", sign, class_="unit")]
+    return [column.name, "\u00a0", element("span", sign, class_="unit")]
 
 
 def _side(column: Column) -> str | None:
@@ -293,6 +295,8 @@ def _cell(cell: Cell, column: Column, *, first: bool) -> Markup:
         content += [" ", element("span", around, class_="interval")]
     if first and column.unit == "text":
         return element("th", *content, scope="row")
+    if column.unit == "text" and len(text) > _LONG_CHARS:
+        return element("td", *content, class_="long")
     return element("td", *content, class_=_side(column))
 
 

@@ -10,7 +10,7 @@ import textwrap
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks.extras import needed
 from benchmarks.render.markup import Markup, element
@@ -19,9 +19,9 @@ from benchmarks.summary import Plot, Series, Unit, show, value
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDTH = 520
-_HEIGHT = 330
-_ROW = 21
+WIDTH = 440
+_HEIGHT = 285
+_ROW = 20
 _FONT = 12
 # Each stands for a variable of the style sheet and is what is seen where there is none.
 _COLOURS = {
@@ -39,7 +39,7 @@ _COLOURS = {
 _SERIES = ("s1", "s2", "s3", "s4", "s5", "s6", "s7")
 _DASHES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (1.5, 1.2)))
 _N_MARKED_POINTS = 25
-_REFERENCE_CHARS = 46
+_REFERENCE_CHARS = 38
 _LABEL_CHARS = 24
 
 
@@ -127,6 +127,8 @@ def _style(matplotlib: Any, name: str) -> Iterator[None]:
             "lines.linewidth": 2,
             "lines.markersize": 5,
             "path.simplify": True,
+            # In inches; the reader's font may be a little wider than the one measured with.
+            "figure.constrained_layout.w_pad": 0.1,
         }
     )
     logger.setLevel(logging.ERROR)
@@ -153,11 +155,12 @@ def _draw_lines(axes: Axes, plot: Plot) -> None:
         if plot.kind == "step":
             # A distribution function rises from nothing at its first value.
             axes.step((x[0], *x), (min(0.0, y[0]), *y), where="post", **look)
-            axes.fill_between(x, low, high, step="post", **band)
         else:
             marker = "o" if len(x) <= _N_MARKED_POINTS else None
             axes.plot(x, y, marker=marker, markeredgewidth=0, **look)
-            axes.fill_between(x, low, high, **band)
+        if series.low:
+            steps: Literal["post"] | None = "post" if plot.kind == "step" else None
+            axes.fill_between(x, low, high, step=steps, **band)
     axes.set_xlabel(plot.x_label)
     axes.set_ylabel(plot.y_label)
     _limits(axes, plot)
@@ -192,22 +195,37 @@ def _limits(axes: Axes, plot: Plot) -> None:
 
 def _level_lines(axes: Axes, plot: Plot) -> None:
     low, high = axes.get_ylim()
-    # Labels that would lie on one another move up; a label is about this high.
-    step = 1.25 * _FONT / (_HEIGHT - 70) * (high - low)
+    step = 1.25 * _FONT / (_HEIGHT - 70) * (high - low)  # what the label of a level needs
+    levels = sorted(plot.references, key=lambda r: r.y)
+    side = _emptier_side(axes, plot, step)
     free = low
-    for reference in sorted(plot.references, key=lambda r: r.y):
-        axes.axhline(reference.y, color=_COLOURS["soft"], linewidth=1.1, linestyle=(0, (5, 3)))
-        place = max(reference.y + 0.15 * step, free)
+    for number, level in enumerate(levels):
+        axes.axhline(level.y, color=_COLOURS["soft"], linewidth=1.1, linestyle=(0, (5, 3)))
+        crowded = number + 1 < len(levels) and levels[number + 1].y - level.y < 1.2 * step
+        below = crowded and level.y - 1.15 * step >= free
+        place = level.y - 0.15 * step if below else max(level.y + 0.15 * step, free)
         axes.annotate(
-            _short(reference.name),
-            (0.995, place),
+            _short(level.name),
+            (0.995 if side == "right" else 0.012, place),
             xycoords=axes.get_yaxis_transform(),
-            ha="right",
-            va="bottom",
+            ha=side,
+            va="top" if below else "bottom",
             fontsize=_FONT - 1.5,
             color=_COLOURS["soft"],
         )
-        free = place + step
+        free = place if below else place + step
+
+
+def _emptier_side(axes: Axes, plot: Plot, step: float) -> Literal["left", "right"]:
+    """The half of the plot in which fewer points come near a level."""
+    to_pixels = axes.transData.transform
+    left, right = (axes.transAxes.transform((share, 0))[0] for share in (0, 1))
+    n_near = {"left": 0, "right": 0}
+    for series in plot.series:
+        for x, y, *_ in _points(plot, series):
+            if any(-1.5 * step < y - level.y < 2 * step for level in plot.references):
+                n_near["left" if 2 * to_pixels((x, y))[0] < left + right else "right"] += 1
+    return "left" if n_near["left"] < n_near["right"] else "right"
 
 
 def _draw_bars(axes: Axes, plot: Plot) -> None:
@@ -351,7 +369,9 @@ def _own(tag: str, name: str) -> str:
     """A tag whose ids begin with a name and whose colours are variables."""
     tag = re.sub(r'\bid="', f'id="{name}-', tag)
     tag = tag.replace("url(#", f"url(#{name}-").replace('href="#', f'href="#{name}-')
+    # How the font is written changed between versions of matplotlib.
     tag = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", tag)
+    tag = re.sub(r"font-family: [^;\"]*;? ?", "", tag)
     for variable, colour in _COLOURS.items():
         tag = tag.replace(colour, f"var(--{variable}, {colour})")
     return tag
@@ -366,7 +386,8 @@ def legend(plot: Plot) -> list[tuple[str, str]]:
             for place, series in enumerate(plot.series)
         ]
     for reference in plot.references:
-        entries.append(("key level", f"{reference.name}: {show(reference.y, plot.y_unit)}"))
+        unit: Unit = "number" if plot.y_unit == "ratio" else plot.y_unit
+        entries.append(("key level", f"{reference.name}: {value(reference.y, unit)}"))
     if plot.diagonal:
         entries.append(("key diagonal", "perfect agreement"))
     return entries

@@ -143,7 +143,7 @@ def bar_plot(**changes: Any) -> Plot:
         "series": (
             Series(
                 name="acceptance",
-                x=(0, 1, 2, 3),
+                x=(0.0, 1.0, 2.0, 3.0),
                 y=y,
                 low=tuple(v - 0.04 for v in y),
                 high=tuple(v + 0.04 for v in y),
