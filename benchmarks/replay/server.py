@@ -69,6 +69,11 @@ class LspServer:
         self._item: Json = {}
         self._told: set[str] = set()
 
+    @property
+    def state_dir(self) -> Path:
+        """Where the server keeps its acceptance log; gone once the server is closed."""
+        return self._home / "state"
+
     async def start(self, project: Project) -> None:
         """Start a server in the project's folder; the one of another project ends first."""
         if self._client is not None and self._root == project.root:
@@ -233,7 +238,7 @@ class LspServer:
             **os.environ,
             # The code of this checkout, whatever is installed.
             "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.getenv("PYTHONPATH")))),
-            "MIDFILL_STATE_DIR": str(home / "state"),
+            "MIDFILL_STATE_DIR": str(self.state_dir),
             "MIDFILL_CONFIG_DIR": str(home / "config"),
             "MIDFILL_RUNTIME_DIR": str(home / "run"),
         }
