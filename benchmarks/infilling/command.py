@@ -97,7 +97,9 @@ def run(args: argparse.Namespace) -> int:
     loaded = {name: _load(name, args) for name in names}
     recipe = _recipe(args, names)
     info = options.run_info(args, "infilling", recipe, model="" if args.check else args.model)
-    file = RunFile(options.results_path(args, info), info, Record, restart=args.restart)
+    # A check is quick, and it is the harness that it checks: nothing of an earlier one is kept.
+    restart = args.restart or bool(args.check)
+    file = RunFile(options.results_path(args, info), info, Record, restart=restart)
     work = [item for name in names for item in _work(name, loaded[name], args)]
     todo = [item for item in work if item.key not in file.records]
     if args.check:
@@ -138,6 +140,7 @@ def _set_names(text: str, *, check: bool) -> list[str]:
 
 
 def _recipe(args: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+    """Everything that changes the results; tokens are prefix/suffix/generation."""
     files = [
         args.crosscode_data if name == crosscode.SET else args.data / SETS[name].file
         for name in names
@@ -149,8 +152,14 @@ def _recipe(args: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
     }
     if args.check:
         return {**recipe, "check": args.check}
+    budgets = {name: (generate.BUDGET, SETS[name].max_tokens) for name in names if name in SETS}
     if crosscode.SET in names:
         recipe["crossfile_form"] = args.crossfile_form
+        budgets[crosscode.SET] = (crosscode.BUDGET, crosscode.MAX_TOKENS)
+    recipe["tokens"] = [
+        f"{name} {budget.n_prefix_tokens}/{budget.n_suffix_tokens}/{max_tokens}"
+        for name, (budget, max_tokens) in budgets.items()
+    ]
     return recipe
 
 
