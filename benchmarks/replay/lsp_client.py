@@ -155,7 +155,7 @@ class LspClient:
                 await self._dispatch(message)
             await asyncio.wait(self._tasks[1:], timeout=_LEAVE_S)
             self._fail(self._died())
-        except ProtocolError as error:
+        except EngineError as error:
             self._fail(error)
 
     async def _read_frame(self) -> Json | None:

@@ -241,5 +241,5 @@ def _processes() -> list[psutil.Process]:
 def _belongs(process: psutil.Process, home: Path) -> bool:
     """Whether a process was started with a runtime folder in ``home``."""
     with contextlib.suppress(psutil.Error):
-        return process.environ().get("MIDFILL_RUNTIME_DIR", "").startswith(str(home))
+        return str(process.environ().get("MIDFILL_RUNTIME_DIR")).startswith(str(home))
     return False
