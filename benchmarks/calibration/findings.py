@@ -231,8 +231,8 @@ def _notes(judged: Sequence[Judged]) -> tuple[str, ...]:
         notes.append(
             "Human decisions: only what is known before showing goes in. Left out are the shares "
             "edited later, the number of the decision in its session, and the time from request "
-            "to display, which goes up to minutes and so says when the developer looked. The published logistic was "
-            "fitted to an assistant's own telemetry, not to these decisions."
+            "to display, which goes up to minutes and so says when the developer looked. The "
+            "published logistic was fitted to an assistant's own telemetry, not to these decisions."
         )
     if any(not one.is_human for one in judged):
         notes.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -68,9 +69,18 @@ def cross_fit(decisions: Decisions, features: Floats, make: Callable[[], Any], s
                 code="one_outcome",
                 hint="Take a longer run, or a higher --limit.",
             )
-        model = make().fit(features[train], outcomes)
-        probabilities[test] = model.predict_proba(features[test])[:, 1]
+        with _one_thread():
+            model = make().fit(features[train], outcomes)
+            probabilities[test] = model.predict_proba(features[test])[:, 1]
     return probabilities
+
+
+def _one_thread() -> contextlib.AbstractContextManager[Any]:
+    """Fits this small only lose time by waiting for threads, most of all on a busy machine."""
+    with needed("The fit"):
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    limits: contextlib.AbstractContextManager[Any] = threadpool_limits(1)
+    return limits
 
 
 def _logistic() -> Any:
