@@ -286,22 +286,25 @@ async def _measure(model: str, todo: Sequence[Work], file: RunFile[Record]) -> N
     """Generate one after another; tests run meanwhile, a few at a time."""
     if not todo:
         return
-    pending: set[asyncio.Task[Record]] = set()
+    pending: set[asyncio.Task[None]] = set()
+
+    async def judge(item: Work, generation: Generation) -> None:
+        file.append(await asyncio.to_thread(item.judge, generation))
+        advance()
 
     async def settle(at_most: int) -> None:
         nonlocal pending
         while len(pending) > at_most:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                file.append(task.result())
-                advance()
+                task.result()
 
     with report.progress(len(todo)) as advance:
         async with generate.private_engine(model) as client:
             for item in todo:
                 generation = await _generate(client, item)
                 await settle(_N_WORKERS - 1)
-                pending.add(asyncio.create_task(asyncio.to_thread(item.judge, generation)))
+                pending.add(asyncio.create_task(judge(item, generation)))
             await settle(0)
 
 
