@@ -65,21 +65,24 @@ class Resamples:
         """The mean of some of the values."""
         return self.share(np.where(which, values, 0.0), which)
 
-    def percentile(self, values: Floats, which: Bools, share: float) -> Figure:
-        """A percentile of some of the values: the least one with ``share`` of them at or below."""
+    def percentiles(
+        self, values: Floats, which: Bools, shares: Sequence[float]
+    ) -> tuple[Figure, ...]:
+        """Percentiles of some of the values: the least one with that share at or below it."""
         chosen = np.flatnonzero(which)
         if chosen.size == 0:
-            return Figure(value=math.nan, low=math.nan, high=math.nan, n=0)
+            return (Figure(value=math.nan, low=math.nan, high=math.nan, n=0),) * len(shares)
         chosen = chosen[np.argsort(values[chosen], kind="stable")]
         ordered, of = values[chosen], self.of[chosen]
-        estimates = np.full(len(self.weights), np.nan)
+        estimates = np.full((len(self.weights), len(shares)), np.nan)
         for row, weights in enumerate(self.weights):
             below = np.cumsum(weights[of])
             if below[-1] > 0:
-                # Sums of whole numbers: the half keeps the comparison free of rounding.
-                place = np.searchsorted(below, max(share * below[-1], 0.5) - 1e-9)
-                estimates[row] = ordered[min(int(place), ordered.size - 1)]
-        return figure(estimates, chosen.size)
+                # Sums of whole numbers, so a little less than the share guards against rounding;
+                # at share 0 the first value that was drawn counts.
+                wanted = np.maximum(np.multiply(shares, below[-1]), 0.5) - 1e-9
+                estimates[row] = ordered[np.searchsorted(below, wanted)]
+        return tuple(figure(column, chosen.size) for column in estimates.T)
 
 
 def figure(estimates: Floats, n: int) -> Figure:

@@ -281,23 +281,23 @@ def shown_after_ms(suggestion: Suggestion) -> float:
     return suggestion.display_ms or suggestion.total_ms
 
 
-def latency_percentile(
+def latency_percentiles(
     data: Sample,
     number: Callable[[Suggestion], float],
-    share: float,
+    shares: Sequence[float],
     which: Callable[[Suggestion], bool] = lambda suggestion: True,
-) -> Figure:
-    """A percentile of a time in ms over the requests that have it (it is above 0).
+) -> tuple[Figure, ...]:
+    """Percentiles of a time in ms over the requests that have it (it is above 0).
 
     Args:
         data: the opportunities.
         number: the time.
-        share: 0 to 1.
+        shares: 0 to 1 each.
         which: leaves requests out.
     """
     values = data.values(lambda o: number(o.suggestion))
     chosen = (values > 0) & data.flags(lambda o: which(o.suggestion))
-    return data.resamples.percentile(values, chosen, share)
+    return data.resamples.percentiles(values, chosen, shares)
 
 
 def _place(case: Case) -> tuple[str, int, int]:

@@ -34,7 +34,7 @@ def latency_table(data: Sample) -> Table:
     )
     for kind, which in kinds:
         for name, number in _TIMES:
-            cells = [metrics.latency_percentile(data, number, s, which) for s in _SHARES]
+            cells = metrics.latency_percentiles(data, number, _SHARES, which)
             if cells[0].n:
                 rows.append((name, kind, cells[0].n, *cells))
     return Table(

@@ -180,7 +180,7 @@ def test_latency_leaves_out_what_has_no_time() -> None:
         [walk([opportunity(suggestion_ttft_ms=ms) for ms in (0.0, 10.0, 20.0, 30.0)])]
     )
 
-    found = metrics.latency_percentile(data, lambda s: s.ttft_ms, 0.5)
+    (found,) = metrics.latency_percentiles(data, lambda s: s.ttft_ms, [0.5])
     assert (found.value, found.n) == (20, 3)
 
 

@@ -60,7 +60,7 @@ def test_percentile(share: float, expected: float) -> None:
     values = np.array([50.0, 10, 40, 20, 30, 999])
     chosen = np.array([True] * 5 + [False])
 
-    found = Resamples(list("abcabc"), seed=1).percentile(values, chosen, share)
+    (found,) = Resamples(list("abcabc"), seed=1).percentiles(values, chosen, [share])
 
     assert found.value == expected
     assert found.low <= found.value <= found.high
@@ -69,7 +69,7 @@ def test_percentile(share: float, expected: float) -> None:
 
 def test_percentile_of_nothing() -> None:
     """No measurements, no percentile."""
-    found = Resamples(["a", "b"]).percentile(np.ones(2), np.zeros(2, dtype=np.bool_), 0.5)
+    (found,) = Resamples(["a", "b"]).percentiles(np.ones(2), np.zeros(2, dtype=np.bool_), [0.5])
 
     assert math.isnan(found.value)
 
