@@ -7,9 +7,9 @@ definitions of the names in the headers of the functions and classes around the 
 those whose text stands in the prompt already), and recently opened files: of the 10 opened last
 the best 5 by 0.6 · 1.15^−age + 0.4 · (1 − relative log size), whole if all of them fit, else their
 beginnings, at least 125 tokens each and the better ones more. With snippets the prompt has the
-repository-level form: ``<|repo_name|>`` and the folder's name, each snippet behind ``<|file_sep|>``
-and its path, then the open file's path before the FIM part; without, the file-level form. An
-empty suffix is a line end.
+repository-level form: ``<|repo_name|>`` and the project's name, each snippet behind
+``<|file_sep|>`` and its path, then the open file's path before the FIM part; without, the
+file-level form. An empty suffix is a line end.
 
 Where it differs: a language server's definitions are replaced by the project's syntax trees, and
 whole definitions are shown, where Pylance often gives the name alone. Continue puts opened files

@@ -4,8 +4,9 @@ Numbers: 256 lines above and 64 below the cursor; the server keeps the last 768 
 lines above and of the lines below the first 256 less 2 and less the cursor's line (3/4 and 1/4 of
 a batch of 1,024, the server's FIM presets). Before them stands a ring of up to 16 chunks in the
 repository-level form: ``<|repo_name|>myproject``, each chunk behind ``<|file_sep|>`` and its file
-name, the open file as ``<|file_sep|>filename``. A chunk is 33 lines of the 65 around the cursor
-(32 above, 32 below), taken when a file is entered and when it is left; one that is more than
+name, the open file as ``<|file_sep|>filename``. A chunk is 33 lines, drawn by chance,
+of the 65 around the cursor (its chunk size of 64 is halved there), taken when a file is entered
+and when it is left; one that is more than
 0.9 similar to a new one makes room for it, and one more than 0.5 similar to the text at the
 cursor is left out (similarity: 2 · common lines / all lines of both). The open file gives two
 chunks: one of the 1,024 lines above those in the prompt, one of the 64 lines below them, taken

@@ -38,7 +38,7 @@ class EditorState(msgspec.Struct, frozen=True, kw_only=True):
     There is no clipboard and no edit of another file: a replay of one file has neither.
 
     Args:
-        project: name of the project's folder.
+        project: the project's name.
         path: of the open file, relative to the project's root, with slashes.
         text: of the open file, with ``\\n`` as its only EOL.
         offset: of the cursor, in code points.

@@ -134,7 +134,8 @@ class PeerSuggester:
         before = _unix("".join(self._lines[:line]) + self._lines[line][:column])
         after = _unix(self._lines[line][column:] + "".join(self._lines[line + 1 :]))
         return EditorState(
-            project=self._project.root.name if self._project else "",
+            # The name without the version or commit.
+            project=self._project.name.partition(" ")[0] if self._project else "",
             path=self._path,
             text=before + after,
             offset=len(before),

@@ -125,4 +125,4 @@ def _cropped(lines: list[str]) -> str:
         if size > _MAX_SNIPPET_CHARS:
             break
         kept.append(line)
-    return "\n".join(kept)
+    return "\n".join(kept).rstrip()
