@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -185,7 +186,7 @@ def _replay(
     walk_options: WalkOptions,
 ) -> list[Walk]:
     limit = None if args.all else args.limit
-    with ReplayProgress(args.suffix, limit, source.plan) as progress:
+    with _ended_like_interrupted(), ReplayProgress(args.suffix, limit, source.plan) as progress:
         work = replay(
             source.plan,
             LspServer(layer),
@@ -206,6 +207,16 @@ def _replay(
                 file=sys.stderr,
             )
             raise
+
+
+@contextlib.contextmanager
+def _ended_like_interrupted() -> Iterator[None]:
+    """SIGTERM, as ``timeout`` and job systems send it, ends a run like Ctrl-C, with all cleanup."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Source(msgspec.Struct, frozen=True, kw_only=True):

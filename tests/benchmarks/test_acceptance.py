@@ -160,16 +160,15 @@ def test_finished_walks_are_not_measured_again(run: Run, repo: Path, tmp_path: P
     assert outs[0] == outs[1]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_goes_on(
-    run: Run, repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    """Ctrl-C keeps the walks made so far and says how to go on; the rest then decides alike."""
+    """Ctrl-C and SIGTERM keep the walks made so far; the rest, made later, then decides alike."""
     whole, part = tmp_path / "whole.jsonl", tmp_path / "part.jsonl"
     assert run("--repo", repo, "--output", whole)[0] == 0
     with monkeypatch.context() as patch:
-        patch.setattr(
-            ReplayProgress, "add", lambda *_: os.kill(os.getpid(), signal.SIGINT), raising=True
-        )
+        patch.setattr(ReplayProgress, "add", lambda *_: os.kill(os.getpid(), number), raising=True)
         status, _, errors = run("--repo", repo, "--output", part)
     assert status == 130
     assert f"1 walks are in {part}" in errors
