@@ -106,9 +106,10 @@ def compare(
     return Match(
         line=True,
         block=block,
-        prefix=n_prefix > 0,
+        prefix=True,
         n_accepted=(n_block or len(rest)) - n_after,
-        n_prefix=n_prefix,
+        # None where the piece is nothing but an accent on the last typed letter.
+        n_prefix=n_prefix or len(rest) - n_after,
         edit_similarity=1.0,
     )
 
