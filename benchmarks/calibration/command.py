@@ -72,12 +72,18 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--limit",
-        type=int,
+        type=_positive,
         metavar="N",
         help="Use only the first N opportunities of each file, to try it out.",
     )
     options.add_common(parser, model=False)
     parser.set_defaults(func=run)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:
