@@ -29,6 +29,10 @@ _ANCHORS = {
 }
 _MELLUM = {"Mellum-4B base": 0.662, "Mellum-4B sft": 0.805}
 
+# Below this the intervals are no ground for a verdict.
+_MIN_N = 30
+_TOO_FEW = "That is too few to tell."
+
 _PUBLIC = (
     "Both sets have been public for years and may be in any model's training data: these are "
     "regression checks and no headline."
@@ -244,6 +248,8 @@ def beside(what: str, figure: Figure, level: float, whose: str) -> Verdict:
         whose: whose that is.
     """
     text = f"{what}: {show(figure, 'percent')}, beside {whose} {show(level, 'percent')}."
+    if figure.n < _MIN_N:
+        return Verdict(text=f"{text} {_TOO_FEW}", outcome="level")
     if figure.low > level:
         return Verdict(text=text, outcome="ahead")
     return Verdict(text=text, outcome="behind" if figure.high < level else "level")
@@ -278,6 +284,8 @@ def gain_verdict(text: str, gain: Figure) -> Verdict:
     """Whether something helps; level where the gain's interval holds zero."""
     points = " to ".join(f"{100 * end:+.1f}" for end in (gain.low, gain.high))
     text = f"{text}: {100 * gain.value:+.1f} points ({points})."
+    if gain.n < _MIN_N:
+        return Verdict(text=f"{text} {_TOO_FEW}", outcome="level")
     if gain.low > 0:
         return Verdict(text=text, outcome="ahead")
     return Verdict(text=text, outcome="behind" if gain.high < 0 else "level")

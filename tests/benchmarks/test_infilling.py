@@ -389,3 +389,15 @@ def test_gain(low: float, high: float, outcome: str) -> None:
     figure = Figure(value=(low + high) / 2, low=low, high=high, n=100)
 
     assert report.gain_verdict("Post-processing", figure).outcome == outcome
+
+
+def test_too_few_for_a_verdict() -> None:
+    """A handful of problems is no ground for a verdict, however they went."""
+    figure = Figure(value=1.0, low=1.0, high=1.0, n=1)
+
+    for verdict in (
+        report.beside("ES", figure, 0.5, "the base model's"),
+        report.gain_verdict("Post-processing", figure),
+    ):
+        assert verdict.outcome == "level"
+        assert "too few" in verdict.text
