@@ -7,11 +7,13 @@ works, else llama.cpp is built whole with its own defaults (``GGML_NATIVE`` amon
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -257,6 +259,8 @@ def _logged(
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            # A group of its own, so that the compilers too can be ended.
+            start_new_session=True,
         ) as process:
             assert process.stdout is not None
             try:
@@ -266,7 +270,8 @@ def _logged(
                     if share is not None:
                         on_share(share)
             except BaseException:
-                process.terminate()
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
                 raise
         return process.returncode
 

@@ -103,6 +103,11 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
+    with _interruptible():
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     if args.build_only:
         print(_build().folder)
         return 0
@@ -110,16 +115,15 @@ def run(args: argparse.Namespace) -> int:
     steps = session.steps(typed, args.pause_ms, every_key=args.every_key)[: args.limit]
     if not steps:
         raise UsageError(
-            f"Nobody pauses for {args.pause_ms:g} ms in {args.session}.",
+            f"Nothing is typed in the session {args.session}.",
             code="no_requests",
-            hint="Give a smaller --pause-ms, or --every-key.",
+            hint="It needs an event of the type edit.",
         )
     setup = _setup(args)
     makers, notes = _makers(args.peers)
     info = options.run_info(args, "latency", _recipe(args, typed, list(makers)), model=args.model)
     file = RunFile(options.results_path(args, info), info, Request, restart=args.restart)
-    with _interruptible():
-        asyncio.run(_measure(args, setup, makers, steps, file))
+    asyncio.run(_measure(args, setup, makers, steps, file))
     requests = [r for r in file.records.values() if r.repetition < args.repeat]
     return options.finish(args, findings.summarise(info, requests, (typed.header.note, *notes)))
 
@@ -129,7 +133,7 @@ def _setup(args: argparse.Namespace) -> Setup:
 
     resolved = engine_options(Settings(model=ModelSettings(id=args.model)))
     return Setup(
-        model=resolved.model_id,
+        model=args.model,
         model_path=Path(resolved.model_path),
         n_threads=usable_cores(),
         n_ctx=_N_CTX,
@@ -244,7 +248,7 @@ async def _started(
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """A SIGTERM ends the servers as Ctrl-C does."""
+    """A SIGTERM ends servers and compilers as Ctrl-C does."""
 
     def interrupt(_signal: int, _frame: object) -> None:
         raise KeyboardInterrupt

@@ -17,7 +17,8 @@ from benchmarks import options
 from benchmarks.latency.sides import http
 from lsp_server.errors import EngineError
 
-_KEEPER = Path(__file__).with_name("keeper.py")
+# Isolated (-I): its folder must not hide modules of the standard library.
+KEEPER = (sys.executable, "-I", str(Path(__file__).with_name("keeper.py")))
 _START_S = 180.0
 _LEAVE_S = 10.0
 _POLL_S = 0.05
@@ -62,7 +63,8 @@ class Server:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, str(_KEEPER), *self._command(self.port)),
+                *KEEPER,
+                *self._command(self.port),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=log,
                 stderr=log,

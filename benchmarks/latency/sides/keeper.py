@@ -5,6 +5,7 @@ A pipe ends however its other side ends, so this holds for Ctrl-C, for a crash a
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -20,7 +21,8 @@ def main() -> int:
 
 
 def _end_with_input(child: subprocess.Popen[bytes]) -> None:
-    while sys.stdin.buffer.read(4096):
+    # Not sys.stdin: its lock would still be held when the interpreter ends.
+    while os.read(0, 4096):
         pass
     child.terminate()
     try:

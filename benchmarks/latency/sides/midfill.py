@@ -85,7 +85,7 @@ class Midfill:
                     "textDocument": {"inlineCompletion": {}},
                 },
                 "initializationOptions": {
-                    "model": {"id": str(setup.model_path)},
+                    "model": {"id": setup.model},
                     "engine": {"n_threads": setup.n_threads, "idle_exit_s": 30},
                     "completion": {
                         "n_prefix_tokens": setup.budget.n_prefix_tokens,
@@ -164,6 +164,11 @@ class Midfill:
             await process.wait()
         finally:
             shutil.rmtree(self._home, ignore_errors=True)
+
+    @property
+    def at_hand(self) -> str:
+        """What has come of the suggestion that is asked for."""
+        return next((watch.text for watch in self._watches.values()), "")
 
     @property
     def _server(self) -> _Client:

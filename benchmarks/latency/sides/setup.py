@@ -13,7 +13,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """What all sides are started with.
 
     Args:
-        model: id of the model.
+        model: id or path of the model, as midfill's settings take it.
         model_path: the GGUF file.
         n_threads: for prompts and for decoding.
         n_ctx: tokens of context for one request.
