@@ -4,15 +4,15 @@ Numbers: 256 lines above and 64 below the cursor; the server keeps the last 768 
 lines above and of the lines below the first 256 less 2 and less the cursor's line (3/4 and 1/4 of
 a batch of 1,024, the server's FIM presets). Before them stands a ring of up to 16 chunks in the
 repository-level form: ``<|repo_name|>myproject``, each chunk behind ``<|file_sep|>`` and its file
-name, the open file as ``<|file_sep|>filename``. A chunk is 33 lines, drawn by chance,
-of the 65 around the cursor (its chunk size of 64 is halved there), taken when a file is entered
-and when it is left; one that is more than
-0.9 similar to a new one makes room for it, and one more than 0.5 similar to the text at the
-cursor is left out (similarity: 2 · common lines / all lines of both). The open file gives two
-chunks: one of the 1,024 lines above those in the prompt, one of the 64 lines below them, taken
-anew when the cursor has moved by 32 lines. The whole ring stands in the prompt as long as it fits
-a context of 8,192 tokens less the batch and twice the 128 predicted tokens; else its oldest part
-is cut off. On a blank line the model writes the indentation itself.
+name, the open file as ``<|file_sep|>filename``. A chunk is 33 lines, drawn by chance, of the 65
+around the cursor (its chunk size of 64 is halved there), taken when a file is entered and when it
+is left; one that is more than 0.9 similar to a new one makes room for it, and one more than 0.5
+similar to the text at the cursor is left out (similarity: 2 · common lines / all lines of both).
+The open file gives two chunks: one of the 1,024 lines above, less the 256 in the prompt, and one
+of the 64 lines below the 64 in the prompt, taken anew when the cursor has moved by 32 lines. The
+whole ring stands in the prompt as long as it fits a context of 8,192 tokens less the batch and
+twice the 128 predicted tokens; else its oldest part is cut off. On a blank line the model writes
+the indentation itself.
 
 Where it differs: the ring holds files that a made-up session visited (see session), two chunks
 each, the first chunk like all others may be left out as too similar, and the 33 lines at the
