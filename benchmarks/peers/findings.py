@@ -95,6 +95,10 @@ def findings(records: Sequence[PeerWalk], strategies: Sequence[str], info: RunIn
 
 def _headline(hits: Mapping[str, Figure], ordered: Sequence[str], n: int) -> str:
     best = ordered[0]
+    first = [name for name in ordered if hits[name].value == hits[best].value]
+    if len(first) > 1:
+        text = f"No prompt leads alone: {', '.join(first)} have {show(hits[best], 'percent')} each"
+        return f"{text} (A-line of all {n:,} opportunities)."
     text = f"The most lines right come from the prompt of {best}: {show(hits[best], 'percent')}"
     if best != OURS and OURS in hits:
         text += f", midfill's own {show(hits[OURS], 'percent')}"

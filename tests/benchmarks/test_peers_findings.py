@@ -122,3 +122,9 @@ def test_without_midfill_there_is_no_verdict() -> None:
     summary = summary_of(tabby=[[True]] * 3, cody_local=[[False]] * 3)
     assert summary.verdicts == ()
     assert "next cody-local" in summary.headline
+
+
+def test_equal_prompts_share_the_first_place() -> None:
+    """Where two prompts are right equally often, the headline names no winner."""
+    summary = summary_of(tabby=[[True, False]] * 3, midfill=[[False, True]] * 3)
+    assert summary.headline.startswith("No prompt leads alone: midfill, tabby have 50.0 %")
