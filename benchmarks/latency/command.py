@@ -37,8 +37,9 @@ takes to the first token, the first displayable text, the first line and the who
 Peers: llama-vim (llama.cpp's llama-server on /infill with llama.vim's settings),
 llama-vim-limited (the same with llama.vim's time limit), same-prompt (llama-server with midfill's
 prompt), llama-cpp-server (llama_cpp.server on /v1/completions) and llama-cpp-python (the library).
-The sides take turns at every request. llama-server is built once, from the llama.cpp inside the
-sources of the installed llama-cpp-python; that takes about four minutes."""
+The sides take turns at every request; with --gaps whenever the cursor goes elsewhere.
+llama-server is built once, from the llama.cpp inside the sources of the installed
+llama-cpp-python; that takes about four minutes."""
 
 
 def add_parser(subparsers: Any) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from benchmarks.figures import Figure, cluster_bootstrap, percentile, wilson
 from benchmarks.latency.session import Kind
 from benchmarks.latency.turns import Request
-from benchmarks.summary import Cell, Column, Plot, RunInfo, Series, Summary, Table, Verdict
+from benchmarks.summary import Cell, Column, Plot, RunInfo, Series, Summary, Table, Verdict, show
 
 Metric = Literal["ttft_ms", "display_ms", "line_ms", "total_ms"]
 _METRICS: tuple[tuple[Metric, str], ...] = (
@@ -30,6 +30,8 @@ _KINDS: tuple[tuple[Kind | None, str], ...] = (
 )
 _JUDGED: tuple[Metric, ...] = ("ttft_ms", "line_ms")
 _N_RESAMPLES = 1000
+# An interval of fewer requests says too little for a verdict.
+_MIN_JUDGED = 10
 US = "midfill"
 
 Pair = tuple[int, float, float]
@@ -105,9 +107,10 @@ def summarise(run: RunInfo, requests: Sequence[Request], notes: Sequence[str]) -
 _NOTES = (
     "Cold is the first request in a file, jump the first one after the cursor went elsewhere, "
     "warm all others. Before the session the model is loaded and warm on every side, with nothing "
-    "of the session in the KV cache. At each request the sides take turns, and who comes first "
-    "alternates. All use the same model file, threads and llama.cpp. midfill's times hold its "
-    "debounce; they are those of the language server over LSP.",
+    "of the session in the KV cache. At each request the sides take turns (with gaps: whenever "
+    "the cursor goes elsewhere), and who comes first alternates. All use the same model file, "
+    "threads and llama.cpp. midfill's times hold its debounce; they are those of the language "
+    "server over LSP.",
     "llama.vim streams nothing: its user sees a suggestion when it is whole. Its time limit, which "
     "gives up text, is a row of its own; without it its suggestions may be up to 128 tokens long. "
     "Its chunks of context are evaluated outside of what is timed. llama.cpp's server ignores "
@@ -133,14 +136,13 @@ def _headline(by_side: dict[str, list[Request]], peers: Sequence[Peer]) -> str:
         f"midfill's first token after {percentile(answered, 0.5):,.0f} ms (p50) and "
         f"{percentile(answered, 0.95):,.0f} ms (p95), N = {len(answered)}."
     ]
-    for peer in peers:
-        times = peer.times("ttft_ms", None)
-        if times:
-            figure = ratio(times, 0.5)
-            parts.append(
-                f"{figure.value:.2f} ({figure.low:.2f}–{figure.high:.2f}) of {peer.name}'s p50."
-            )
-            break
+    ratios = [
+        f"{show(_cell(ratio(times, 0.5)), 'ratio')} of {peer.name}'s"
+        for peer in peers
+        if (times := peer.times("ttft_ms", None))
+    ]
+    if ratios:
+        parts.append(f"Its p50 is {', '.join(ratios)}.")
     return " ".join(parts)
 
 
@@ -171,7 +173,7 @@ def _ratio_table(peer: Peer) -> Table:
         for metric, until in _METRICS:
             times = peer.times(metric, kind)
             if times:
-                figures = [ratio(times, share) for share in _SHARES]
+                figures = [_cell(ratio(times, share)) for share in _SHARES]
                 rows.append((words, until, *figures, len(times)))
     return Table(
         title=f"midfill / {peer.name}",
@@ -187,12 +189,13 @@ def _ratio_table(peer: Peer) -> Table:
 
 
 def _answers_table(by_side: dict[str, list[Request]], peers: Sequence[Peer]) -> Table:
-    same = {peer.name: _same_first_line(peer) for peer in peers}
+    same = {peer.name: _cell(_same_first_line(peer)) for peer in peers}
     rows: list[tuple[Cell, ...]] = []
     for name, requests in by_side.items():
         n = len(requests)
         within = [
-            wilson(sum(0 < r.display_ms <= limit for r in requests), n) for limit in _WITHIN_MS
+            _cell(wilson(sum(0 < r.display_ms <= limit for r in requests), n))
+            for limit in _WITHIN_MS
         ]
         rows.append(
             (
@@ -234,6 +237,13 @@ def _same_first_line(peer: Peer) -> Figure:
     return wilson(sum(ours.first_line == theirs.first_line for ours, theirs in both), len(both))
 
 
+def _cell(figure: Figure) -> Cell:
+    """A figure; only its value where too few requests give no interval, None without a value."""
+    if math.isnan(figure.value):
+        return None
+    return figure.value if math.isnan(figure.low) else figure
+
+
 def _mean(values: Sequence[int | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
@@ -264,7 +274,7 @@ def _verdicts(peers: Sequence[Peer]) -> tuple[Verdict, ...]:
         _verdict(peer, metric, share)
         for peer in peers
         for metric in _JUDGED
-        if peer.times(metric, None)
+        if len({step for step, _, _ in peer.times(metric, None)}) >= _MIN_JUDGED
         for share in (0.5, 0.95)
     )
 
@@ -282,6 +292,6 @@ def _verdict(peer: Peer, metric: Metric, share: float) -> Verdict:
     until = dict(_METRICS)[metric]
     return Verdict(
         text=f"{until}, p{100 * share:.0f}: midfill {ours:,.0f} ms, {peer.name} {theirs:,.0f} ms, "
-        f"ratio {figure.value:.2f} ({figure.low:.2f}–{figure.high:.2f}), N = {figure.n}",
+        f"ratio {show(_cell(figure), 'ratio')}, N = {figure.n}",
         outcome=outcome,
     )

@@ -66,9 +66,10 @@ async def play(
     *,
     gaps: bool,
 ) -> None:
-    """Play a session once. At every request the sides are asked one after another.
+    """Play a session once; who comes first alternates, so that no side meets the warmer machine.
 
-    Who comes first alternates, so that no side always meets the warmer machine.
+    Without gaps the sides take turns at every request. With gaps they do so whenever the cursor
+    goes elsewhere: what a request that was overtaken still costs falls on the same side's next one.
 
     Args:
         sides: started.
@@ -78,35 +79,46 @@ async def play(
         gaps: whether keys come after their gaps, and newer requests overtake older ones; else
             each request is waited for.
     """
-    for step in steps:
-        first = (step.number + repetition) % 2 == 0
-        following = steps[step.number + 1] if step.number + 1 < len(steps) else None
+    for number, scene in enumerate(_scenes(steps) if gaps else [[step] for step in steps]):
+        first = (number + repetition) % 2 == 0
         for side in sides if first else list(reversed(sides)):
-            if gaps:
-                request = await _in_time(side, step, following, repetition)
-            else:
-                for event, moment in step.events:
-                    await side.apply(event, moment)
-                request = _request(side, step, repetition, await side.ask(step.moment))
-            on_request(request)
+            for step in scene:
+                ask = _ask_in_time if gaps else _ask
+                on_request(await ask(side, steps, step, repetition))
+            await side.settle()
 
 
-async def _in_time(side: Side, step: Step, following: Step | None, repetition: int) -> Request:
+def _scenes(steps: Sequence[Step]) -> list[list[Step]]:
+    """Runs of requests during which the cursor stays where the typing is."""
+    scenes: list[list[Step]] = []
+    for step in steps:
+        if not scenes or step.kind != "warm":
+            scenes.append([])
+        scenes[-1].append(step)
+    return scenes
+
+
+async def _ask(side: Side, _steps: Sequence[Step], step: Step, repetition: int) -> Request:
+    for event, moment in step.events:
+        await side.apply(event, moment)
+    return _request(side, step, repetition, await side.ask(step.moment))
+
+
+async def _ask_in_time(side: Side, steps: Sequence[Step], step: Step, repetition: int) -> Request:
     """Ask, type on in the meantime, and take the request back when the next one is due."""
     # All but the last event were applied while the request before was under way.
     for event, moment in step.events if step.number == 0 else step.events[-1:]:
         await side.apply(event, moment)
     asked = asyncio.ensure_future(side.ask(step.moment))
     try:
-        if following is None:
+        if step.number + 1 == len(steps):
             await asyncio.wait([asked])
         else:
-            await _type_on(side, following)
+            await _type_on(side, steps[step.number + 1])
         if asked.done():
             return _request(side, step, repetition, asked.result())
     finally:
         await _take_back(asked)
-    await side.settle()
     return Request(
         side=side.name, repetition=repetition, step=step.number, kind=step.kind, outcome="overtaken"
     )

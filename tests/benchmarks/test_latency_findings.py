@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from benchmarks import machine
@@ -68,12 +69,25 @@ def test_repetitions_do_not_narrow_the_interval() -> None:
 )
 def test_verdicts_say_who_is_faster(peer_ms: float, outcome: str) -> None:
     """For p50 and p95 of the first token and the first line; a ratio of 1 is level."""
-    requests = [request("midfill", step, 100) for step in range(8)]
-    requests += [request(PEER, step, peer_ms) for step in range(8)]
+    requests = [request("midfill", step, 100) for step in range(12)]
+    requests += [request(PEER, step, peer_ms) for step in range(12)]
     verdicts = summary_of(requests).verdicts
     assert len(verdicts) == 4
     assert {verdict.outcome for verdict in verdicts} == {outcome}
     assert f"{PEER} {peer_ms:,.0f} ms" in verdicts[0].text
+
+
+def test_few_requests_give_no_verdict() -> None:
+    """Three of them, all faster, prove nothing."""
+    requests = [request("midfill", step, 100) for step in range(3)]
+    requests += [request(PEER, step, 900) for step in range(3)]
+    assert summary_of(requests).verdicts == ()
+
+
+def test_a_summary_survives_its_file() -> None:
+    """Also where there are too few requests for an interval."""
+    summary = summary_of([request("midfill", 0, 100), request(PEER, 0, 100)])
+    assert msgspec.json.decode(msgspec.json.encode(summary), type=Summary) == summary
 
 
 def test_overtaken_and_empty_requests_are_counted_and_not_timed() -> None:

@@ -82,12 +82,10 @@ def test_every_key_makes_a_request_when_asked_for() -> None:
 
 def test_a_request_is_cold_after_opening_and_a_jump_after_moving() -> None:
     """Typing on is warm, and a file that was open before is a jump."""
-    events: tuple[session.Event, ...] = (
-        *(Open(gap_ms=0, path="a.py"), *typed("ab", 9, 900)),
-        *(Move(gap_ms=900, line=0, column=0), *typed("c", 9)),
-        *(Open(gap_ms=900, path="b.py"), *typed("d", 9)),
-        *(Open(gap_ms=900, path="a.py"), *typed("e", 9)),
-    )
+    events: list[session.Event] = [Open(gap_ms=0, path="a.py"), *typed("ab", 9, 900)]
+    events += [Move(gap_ms=900, line=0, column=0), *typed("c", 9)]
+    events += [Open(gap_ms=900, path="b.py"), *typed("d", 9)]
+    events += [Open(gap_ms=900, path="a.py"), *typed("e", 9)]
     steps = session.steps(session_of(*events, a="", b=""), 300)
     assert [step.kind for step in steps] == ["cold", "warm", "jump", "cold", "jump"]
 

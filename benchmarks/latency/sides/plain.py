@@ -48,6 +48,8 @@ class Plain:
 
     async def ask(self, moment: Moment) -> Answer:
         watch = Stopwatch()
+        # One evaluation at a time: one that was given up has to end first.
+        await self.settle()
         pieces: Iterator[Any] = self._llama.create_completion(
             prompts.marked(moment, self._setup.budget),
             max_tokens=self._setup.max_tokens,
