@@ -113,7 +113,7 @@ def test_only_requests_that_both_answered_are_paired() -> None:
     row = table.rows[0]
     assert row[0] == "all requests"
     assert row[-1] == 1
-    assert getattr(row[2], "value", None) == 1.0
+    assert row[2] == 1.0
 
 
 def test_answers_tell_the_share_within_a_time_and_of_equal_first_lines() -> None:
