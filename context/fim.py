@@ -23,6 +23,10 @@ _MARKERS = re.compile(
 )
 
 
+# Letters that the cursor stands behind: a tokenizer begins a new token at digits and underscores.
+_LETTERS = re.compile(r"[^\W\d_]*$")
+
+
 def neutralise(text: str) -> str:
     """``text`` with a space inside everything that looks like a model's marker.
 
@@ -50,4 +54,9 @@ def build_prompt(context: FileContext, *, order: Order = "psm") -> Prompt:
     sides = prefix + suffix if order == "psm" else suffix + prefix
     segments = (*sides, Segment(role="fim_middle"))
     n_tokens = sum(1 if s.role != "text" else estimate_tokens(s.text) for s in segments)
-    return Prompt(segments=segments, n_tokens=n_tokens)
+    return Prompt(segments=segments, n_tokens=n_tokens, heal_bytes=_heal_bytes(context))
+
+
+def _heal_bytes(context: FileContext) -> int:
+    word = _LETTERS.search(context.scope.line_before)
+    return len(word.group().encode("utf-8", "replace")) if word else 0

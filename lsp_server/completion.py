@@ -236,7 +236,12 @@ class CompletionService:
 
         draft = Draft(request, self._shaper(context), context_ms, client.options.model_id)
         answer_by_s = (request.received_s or started_s) + self._settings.completion.answer_ms / 1000
-        stream = client.generate(prompt.segments, self._sampling(client), stop=prompt.stop)
+        stream = client.generate(
+            prompt.segments,
+            self._sampling(client),
+            stop=prompt.stop,
+            heal_bytes=prompt.heal_bytes if self._settings.completion.healing else 0,
+        )
         async with contextlib.aclosing(stream):
             async for chunk in stream:
                 if draft.take(chunk) and on_partial:

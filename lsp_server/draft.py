@@ -29,6 +29,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         raw: the text as the model gave it.
         stop: why the stream ended: a filter's name, or the engine's finish reason.
         logprobs: natural-log probability of each generated token.
+        timings: what it cost, whether or not there is something to show.
     """
 
     context: FileContext
@@ -37,6 +38,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     raw: str
     stop: str
     logprobs: tuple[float, ...]
+    timings: Timings = Timings()
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +112,17 @@ class Draft:
         """Why nothing is left to show."""
         return "model_stopped" if not self._raw.strip() else f"filtered_{self.stop or 'blank'}"
 
+    @property
+    def timings(self) -> Timings:
+        """What it cost so far."""
+        return msgspec.structs.replace(
+            self._timings,
+            context_ms=self._context_ms,
+            ttft_ms=self._ttft_ms,
+            total_ms=1000 * (time.monotonic() - self._started_s),
+            n_generated=len(self._logprobs),
+        )
+
     def completion(self, *, complete: bool) -> Completion:
         """The suggestion as it stands."""
         eol = self._request.snapshot.eol
@@ -121,13 +134,7 @@ class Draft:
             column=self._request.column,
             score=sum(self._logprobs) / n_logprobs if n_logprobs else 0.0,
             finish_reason="cut" if self.stop else self._finish,
-            timings=msgspec.structs.replace(
-                self._timings,
-                context_ms=self._context_ms,
-                ttft_ms=self._ttft_ms,
-                total_ms=1000 * (time.monotonic() - self._started_s),
-                n_generated=n_logprobs,
-            ),
+            timings=self.timings,
             model=self._model,
             complete=complete,
         )
@@ -141,6 +148,7 @@ class Draft:
             raw=self._raw,
             stop=self.stop or self._finish,
             logprobs=tuple(self._logprobs),
+            timings=self.timings,
         )
 
 

@@ -331,10 +331,10 @@ def _explained(account: Account) -> dict[str, Any]:
             "text": answer.text,
             "model": answer.model,
             "score": answer.score,
-            "timings": _camel(msgspec.to_builtins(answer.timings)),
         }
     if explanation is not None:
         fields |= {
+            "timings": _camel(msgspec.to_builtins(explanation.timings)),
             "raw": explanation.raw,
             "stop": explanation.stop,
             "logprobs": explanation.logprobs,

@@ -35,9 +35,11 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How the engine process runs.
 
     Args:
-        n_ctx: cells of the KV cache, shared out evenly among the slots; 0 chooses (8,192 on a
-            CPU, 32,768 on a GPU).
+        n_ctx: cells of the KV cache, shared by all slots; 0 chooses (8,192 on a CPU, 32,768 on
+            a GPU).
         n_slots: prompts kept in the KV cache.
+        move_kv: whether text that stands elsewhere in a new prompt is moved in the KV cache
+            instead of being evaluated again.
         n_gpu_layers: -1 is all when there is a GPU and a CUDA build.
         n_threads: 0 is every physical core.
         flash_attention: ``auto``, ``on`` or ``off``.
@@ -45,7 +47,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     n_ctx: Count = 0
-    n_slots: Annotated[int, Meta(ge=1, le=64)] = 4
+    n_slots: Annotated[int, Meta(ge=1, le=32)] = 4
+    move_kv: bool = True
     n_gpu_layers: Annotated[int, Meta(ge=-1, le=1000)] = -1
     n_threads: Annotated[int, Meta(ge=0, le=1024)] = 0
     flash_attention: Literal["auto", "on", "off"] = "auto"
@@ -65,6 +68,7 @@ class CompletionSettings(msgspec.Struct, frozen=True, kw_only=True):
         debounce_ms: pause after the last keystroke before the engine is asked.
         answer_ms: a client that cannot take partial results gets the text at hand after this.
         temperature: 0 is greedy.
+        healing: whether a word that is half typed is generated anew, see engine/healing.py.
         disabled_languages: LSP language ids without suggestions.
         max_document_bytes: larger documents get no suggestions.
     """
@@ -78,6 +82,7 @@ class CompletionSettings(msgspec.Struct, frozen=True, kw_only=True):
     debounce_ms: Milliseconds = 30.0
     answer_ms: Milliseconds = 4000.0
     temperature: Annotated[float, Meta(ge=0, le=2)] = 0.0
+    healing: bool = True
     disabled_languages: tuple[str, ...] = ()
     max_document_bytes: Annotated[int, Meta(ge=0)] = 4 * 1024 * 1024
 

@@ -17,7 +17,7 @@ from lsp_server.errors import DocumentError, StoreError, UsageError
 from lsp_server.handlers import HANDLERS
 from lsp_server.lifecycle.messages import PARAMS
 from lsp_server.session import Session
-from lsp_server.types import Completion, Skip, Status
+from lsp_server.types import Completion, Skip, Status, Timings
 from tests.raw_client import URI, completion_params
 from tests.scripted_service import ScriptedService
 
@@ -487,11 +487,12 @@ def test_explain_tells_how_the_last_request_was_answered() -> None:
             raw="x y",
             stop="line",
             logprobs=(-0.5,),
+            timings=Timings(ttft_ms=12.0),
         ),
     )
     told = client.call("midfill/explain", where)
     assert (told["text"], told["raw"], told["stop"]) == ("x", "x y", "line")
     assert (told["reason"], told["score"], list(told["logprobs"])) == (None, -0.5, [-0.5])
-    assert told["timings"]["ttftMs"] == 0
+    assert told["timings"]["ttftMs"] == 12.0
     assert told["snippets"][0]["origin"] == "before_cursor"
     assert told["snippets"][0]["startByte"] == 0

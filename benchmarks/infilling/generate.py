@@ -108,7 +108,12 @@ async def generate(
         max_tokens: longest generation.
     """
     sampling = SamplingParams(max_tokens=max_tokens)
-    chunks = [chunk async for chunk in client.generate(prompt.segments, sampling, stop=prompt.stop)]
+    chunks = [
+        chunk
+        async for chunk in client.generate(
+            prompt.segments, sampling, stop=prompt.stop, heal_bytes=prompt.heal_bytes
+        )
+    ]
     text, stop = post_process(chunks, shown)
     last = chunks[-1]
     timings = last.timings

@@ -1,16 +1,22 @@
-"""What turns a prompt into tokens: the interface of back ends.
+"""What turns prompts into tokens: the interface of back ends.
 
-A backend runs in the engine's worker thread, one job at a time.
+A backend runs in the engine's worker thread.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 
-from lsp_server.engine.job import Job
+from lsp_server.engine.job import Clock, Job
+from lsp_server.engine.lanes import Lanes
 from lsp_server.engine.protocol import SlotStatus
+from lsp_server.errors import EngineRefusedError, MidfillError
+
+log = logging.getLogger("midfill.engine")
 
 
 class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,15 +36,60 @@ class Backend(Protocol):
     def info(self) -> BackendInfo:
         """What it is, and its slots."""
 
-    def run(self, job: Job) -> None:
-        """Serve a job, to its last chunk.
-
-        Raises:
-            EngineRefusedError: the job cannot be served; the backend stays usable.
-        """
+    def serve(self, lanes: Lanes) -> None:
+        """Serve jobs until no more come. Every job gets a last chunk or a refusal."""
 
     def interrupt(self, job: Job) -> None:
         """Stop the evaluation of a cancelled job; called from any thread."""
 
+    def make_way(self, job: Job) -> None:
+        """Somebody waits for this job: stop what keeps it waiting; called from any thread."""
+
     def close(self) -> None:
         """Free everything."""
+
+
+def serve_in_turn(lanes: Lanes, run: Callable[[Job], None]) -> None:
+    """Serve jobs one after another, until no more come.
+
+    Args:
+        lanes: where they wait.
+        run: serves one, to its last chunk; an error refuses the job.
+    """
+    while not lanes.closed:
+        if (job := lanes.take()) is None:
+            lanes.wait()
+            continue
+        job.running = True
+        with refusing(job):
+            if job.cancelled:
+                job.finish("cancelled", Clock(job))
+            else:
+                run(job)
+
+
+class refusing:
+    """A context in which an error refuses a job and goes no further.
+
+    Args:
+        job: whose work is done.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self.failed = False
+
+    def __enter__(self) -> refusing:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self.failed = True
+        if not isinstance(error, EngineRefusedError):
+            # No text of the user's files may reach the log: the type says enough.
+            log.error("request failed: %s", getattr(error, "code", type(error).__name__))
+        if not isinstance(error, MidfillError):
+            error = EngineRefusedError("The engine failed on this request.", code="engine_failed")
+        self._job.refuse(error)
+        return True

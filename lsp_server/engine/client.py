@@ -110,6 +110,7 @@ class EngineClient:
         sampling: SamplingParams,
         *,
         stop: Sequence[str] = (),
+        heal_bytes: int = 0,
         lane: protocol.Lane = "interactive",
     ) -> AsyncGenerator[TokenChunk]:
         """Stream a completion; leaving the loop early cancels it in the engine.
@@ -130,6 +131,7 @@ class EngineClient:
                     segments=tuple(segments),
                     sampling=sampling,
                     stop=tuple(stop),
+                    heal_bytes=heal_bytes,
                     lane=lane,
                 )
             )

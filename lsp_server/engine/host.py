@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable
 
 import msgspec
@@ -43,6 +44,7 @@ class Connection:
     """One client: its stream and its running jobs."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self.key = uuid.uuid4().hex
         self.writer = writer
         self.jobs: dict[int, Job] = {}
         self.client = "?"
@@ -76,7 +78,6 @@ class Host:
         self._state = StateChange(state="loading", model=options.model_id)
         self._backend: Backend | None = None
         self._lanes = Lanes()
-        self._running: Job | None = None
         self._connections: set[Connection] = set()
         self._started_s = time.monotonic()
         self._n_served = 0
@@ -134,27 +135,8 @@ class Host:
                 n_ctx=info.n_ctx,
             )
         )
-        while (job := self._lanes.next()) is not None:
-            self._run_job(backend, job)
+        backend.serve(self._lanes)
         backend.close()
-
-    def _run_job(self, backend: Backend, job: Job) -> None:
-        self._running = job
-        try:
-            backend.run(job)
-        except EngineRefusedError as error:
-            self._refuse_from_thread(job, error)
-        except MidfillError as error:
-            log.error("request failed: %s", error)
-            self._refuse_from_thread(job, error)
-        except Exception as error:
-            # No text of the user's files may reach the log: the type says enough.
-            log.error("request failed: %s", type(error).__name__)
-            self._refuse_from_thread(
-                job, EngineRefusedError("The engine failed on this request.", code="engine_failed")
-            )
-        self._running = None
-        self._n_served += 1
 
     def _on_load_progress(self, progress: float) -> bool:
         if progress - self._state.progress >= 0.1:
@@ -166,25 +148,13 @@ class Host:
         with contextlib.suppress(RuntimeError):  # the loop may have ended already
             self._loop.call_soon_threadsafe(self._broadcast, state)
 
-    def _refuse_from_thread(self, job: Job, error: MidfillError) -> None:
-        refused = Refused(
-            request_id=job.request.request_id,
-            code=error.code,
-            message=error.message,
-            hint=error.hint,
-        )
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(job.answer, refused)
-
     # -- clients -------------------------------------------------------------------------
 
     def _broadcast(self, state: StateChange) -> None:
         if state.state == "failed":
             log.error("cannot serve: %s", state.message)
             for job in self._lanes.drain():
-                self._refuse_from_thread(
-                    job, EngineRefusedError(state.message, code=state.code, hint=state.hint)
-                )
+                job.refuse(EngineRefusedError(state.message, code=state.code, hint=state.hint))
         for connection in self._connections:
             connection.send(state)
         if not self._connections:
@@ -210,6 +180,7 @@ class Host:
         finally:
             self._connections.discard(connection)
             self._cancel_all(connection)
+            self._lanes.forget(connection.key)
             with contextlib.suppress(OSError):
                 writer.close()
             if not self._connections:
@@ -247,14 +218,14 @@ class Host:
             last = isinstance(message, Refused) or message.finish_reason is not None
             if last:
                 connection.jobs.pop(request.request_id, None)
+                self._n_served += 1
             connection.send(message)
 
-        job = Job(request, answer=answer, loop=self._loop)
+        job = Job(request, answer=answer, loop=self._loop, client=connection.key)
         connection.jobs[request.request_id] = job
         self._lanes.put(job)
-        running = self._running
-        if request.lane == "interactive" and running and running.request.lane == "background":
-            self._cancel(running)
+        if request.lane == "interactive" and self._backend is not None:
+            self._backend.make_way(job)
 
     def _cancel(self, job: Job) -> None:
         job.cancel()

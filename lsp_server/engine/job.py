@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from lsp_server.engine.protocol import Generate, Refused
+from lsp_server.errors import MidfillError
 from lsp_server.types import FinishReason, Timings, TokenChunk
 
 
@@ -19,6 +20,7 @@ class Job:
         request: what the client asked for.
         answer: called on the loop with each chunk, or with the refusal.
         loop: the loop the client's connection lives on.
+        client: who asked; clients share the engine evenly.
     """
 
     def __init__(
@@ -27,8 +29,11 @@ class Job:
         *,
         answer: Callable[[TokenChunk | Refused], None],
         loop: asyncio.AbstractEventLoop,
+        client: str = "",
     ) -> None:
         self.request = request
+        self.client = client
+        self.running = False
         self.answer = answer
         self._loop = loop
         self.created_s = time.monotonic()
@@ -46,6 +51,17 @@ class Job:
     def wait_cancelled(self, timeout_s: float) -> bool:
         """Wait at most ``timeout_s`` for the cancellation."""
         return self._cancelled.wait(timeout_s)
+
+    def refuse(self, error: MidfillError) -> None:
+        """Send the reason why it is not served, from any thread."""
+        refused = Refused(
+            request_id=self.request.request_id,
+            code=error.code,
+            message=error.message,
+            hint=error.hint,
+        )
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self.answer, refused)
 
     def emit(self, chunk: TokenChunk) -> None:
         """Send a chunk from the worker thread."""

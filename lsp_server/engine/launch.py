@@ -33,6 +33,7 @@ def engine_options(settings: Settings) -> EngineOptions:
         model_path=str(installed.path),
         n_ctx=engine.n_ctx,
         n_slots=engine.n_slots,
+        move_kv=engine.move_kv,
         n_gpu_layers=engine.n_gpu_layers,
         n_threads=engine.n_threads,
         flash_attention=engine.flash_attention,

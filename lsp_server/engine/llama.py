@@ -6,20 +6,22 @@ The only module that imports llama_cpp. One ``LlamaModel`` is used by one thread
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
+import functools
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import llama_cpp
 import numpy as np
 import psutil
 
 from context.types import Role, Segment
+from lsp_server.engine.healing import Ids, Vocabulary, give_back
 from lsp_server.engine.options import EngineOptions
+from lsp_server.engine.reuse import Block
 from lsp_server.errors import EngineError, ModelInvalidError
 from lsp_server.types import SamplingParams
 
@@ -38,6 +40,40 @@ _STOP_TEXTS = ("<|im_start|>", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle
 
 class Aborted(Exception):
     """``llama_decode`` was stopped by the abort flag; evaluated ubatches stay valid."""
+
+
+class ContextFull(Exception):
+    """There are not enough free cells for a batch."""
+
+
+class Entry(NamedTuple):
+    """A token of a batch.
+
+    Args:
+        token: its id.
+        position: in its sequence.
+        seq_id: the sequence.
+        wants_logits: whether a token will be sampled behind it.
+    """
+
+    token: int
+    position: int
+    seq_id: int
+    wants_logits: bool
+
+
+class Encoded(NamedTuple):
+    """A prompt as tokens.
+
+    Args:
+        tokens: shape (n,).
+        counts: how many each segment has.
+        healed: bytes of the tokens that were taken off the end of the prefix.
+    """
+
+    tokens: list[int]
+    counts: tuple[int, ...]
+    healed: bytes
 
 
 class _NativeLog:
@@ -88,8 +124,8 @@ class LlamaModel:
         self._context = self._make_context(options)
         self._memory = llama_cpp.llama_get_memory(self._context)
         self.n_ctx = int(llama_cpp.llama_n_ctx(self._context))
-        self.n_ctx_slot = int(llama_cpp.llama_n_ctx_seq(self._context))
-        self.n_batch = _N_BATCH
+        self.can_shift = bool(llama_cpp.llama_memory_can_shift(self._memory))
+        self.n_ubatch = int(llama_cpp.llama_n_ubatch(self._context))
         self._batch = llama_cpp.llama_batch_init(_N_BATCH, 0, 1)
         self._piece_buffer = ctypes.create_string_buffer(_MAX_PIECE_BYTES)
         self._install_abort()
@@ -115,9 +151,10 @@ class LlamaModel:
         params.n_ctx = options.n_ctx or (_N_CTX_GPU if on_gpu else _N_CTX_CPU)
         params.n_batch = _N_BATCH
         params.n_ubatch = _N_UBATCH_GPU if on_gpu else _N_UBATCH_CPU
-        params.n_seq_max = options.n_slots
-        # Each slot has cells of its own, so that a prompt does not attend over those of others.
-        params.kv_unified = False
+        # Each slot has a second sequence, where text waits while what stands before it changes.
+        # Entries can move between sequences only where they share one pool of cells.
+        params.n_seq_max = 2 * options.n_slots
+        params.kv_unified = True
         params.n_threads = params.n_threads_batch = self.n_threads
         # "auto" asks for flash attention first: every build in use has it, and a back end
         # that lacks it for this model refuses the context instead of slowing down silently.
@@ -203,13 +240,21 @@ class LlamaModel:
         # FIM markers must not come from text whatever kind the GGUF gives them.
         return [i for i in ids if i not in self._stop_ids and not self.is_control(i)]
 
-    def encode(self, segments: Sequence[Segment]) -> tuple[list[int], tuple[int, ...]]:
-        """Tokens of a prompt and the token count of each segment."""
+    def encode(self, segments: Sequence[Segment], heal_bytes: int = 0) -> Encoded:
+        """Tokens of a prompt.
+
+        Args:
+            segments: in prompt order.
+            heal_bytes: size of the word that ends the text before the FIM suffix marker (or,
+                where that comes first, before the middle marker); its tokens are taken off.
+        """
         tokens: list[int] = []
         counts: list[int] = []
+        healed = b""
         if llama_cpp.llama_vocab_get_add_bos(self._vocab):
             tokens.append(llama_cpp.llama_vocab_bos(self._vocab))
-        for segment in segments:
+        word_end = _end_of_prefix(segments)
+        for number, segment in enumerate(segments):
             part: list[int] = []
             if segment.role != "text":
                 if segment.role not in self.fim:
@@ -218,10 +263,21 @@ class LlamaModel:
                     )
                 part.append(self.fim[segment.role])
             if segment.text:
-                part.extend(self.tokenize(segment.text))
+                text = self.tokenize(segment.text)
+                if number == word_end:
+                    text, healed = give_back(text, heal_bytes, self.piece)
+                part.extend(text)
             tokens.extend(part)
             counts.append(len(part))
-        return tokens, tuple(counts)
+        return Encoded(tokens, tuple(counts), healed)
+
+    @functools.cached_property
+    def vocabulary(self) -> Vocabulary:
+        """All tokens by their bytes; made when it is first needed."""
+        ids = range(self.n_vocab)
+        return Vocabulary(
+            [b"" if self.is_control(i) or self.is_stop(i) else self.piece(i) for i in ids]
+        )
 
     def is_control(self, token: int) -> bool:
         """Whether the token is a marker and not text."""
@@ -248,33 +304,33 @@ class LlamaModel:
         """Allow evaluations again."""
         self._abort_flag[0] = b"\0"
 
-    def evaluate(self, tokens: Sequence[int], position: int, seq_id: int) -> None:
-        """Evaluate at most ``n_batch`` tokens; the last one's logits are kept for sampling.
+    def decode(self, entries: Sequence[Entry]) -> None:
+        """Evaluate a batch of at most ``n_batch`` tokens of one or more sequences.
 
         Args:
-            tokens: shape (n,), 1 <= n <= n_batch.
-            position: position of the first one in the sequence.
-            seq_id: the slot.
+            entries: shape (n,); each sequence's in the order of their positions, which go on
+                from what it holds.
 
         Raises:
-            Aborted: see ``abort``; ask ``evaluated_length`` how far it came.
-            EngineError: llama.cpp failed; a prompt that outgrows its slot among other reasons.
+            Aborted: see ``abort``; ask ``evaluated_length`` how far each sequence came.
+            ContextFull: there are not enough free cells; nothing was evaluated.
+            EngineError: llama.cpp failed.
         """
         batch = self._batch
-        n_tokens = len(tokens)
-        batch.n_tokens = n_tokens
-        for i, token in enumerate(tokens):
+        batch.n_tokens = len(entries)
+        for i, (token, position, seq_id, wants_logits) in enumerate(entries):
             batch.token[i] = token
-            batch.pos[i] = position + i
+            batch.pos[i] = position
             batch.n_seq_id[i] = 1
             batch.seq_id[i][0] = seq_id
-            batch.logits[i] = 0
-        batch.logits[n_tokens - 1] = 1
+            batch.logits[i] = wants_logits
         code = llama_cpp.llama_decode(self._context, batch)
         if code == 0:
             return
         if code == 2:
             raise Aborted
+        if code == 1:
+            raise ContextFull
         raise EngineError(
             f"llama.cpp failed to evaluate a batch (code {code}): {self._log.last_error()}",
             code="decode_failed",
@@ -288,42 +344,121 @@ class LlamaModel:
         """Forget all but the first ``length`` tokens of a sequence."""
         llama_cpp.llama_memory_seq_rm(self._memory, seq_id, length, -1)
 
-    def logprob(self, token: int) -> float:
-        """Natural-log probability of a token after the last evaluated one."""
-        logits = self._logits()
+    def park(self, seq_id: int, parking: int, blocks: Sequence[Block], n_kept: int) -> None:
+        """Take blocks of a sequence aside, at their new positions; forget all behind ``n_kept``.
+
+        Args:
+            seq_id: the sequence.
+            parking: an empty sequence.
+            blocks: in order.
+            n_kept: tokens that stay.
+        """
+        memory = self._memory
+        for block in blocks:
+            end = block.source + block.length
+            llama_cpp.llama_memory_seq_cp(memory, seq_id, parking, block.source, end)
+        llama_cpp.llama_memory_seq_rm(memory, seq_id, n_kept, -1)
+        # No block may be shifted onto one that still has to move: those that move right go
+        # from the last to the first, those that move left from the first to the last.
+        right = [block for block in reversed(blocks) if block.shift > 0]
+        left = [block for block in blocks if block.shift < 0]
+        for block in right + left:
+            end = block.source + block.length
+            llama_cpp.llama_memory_seq_add(memory, parking, block.source, end, block.shift)
+
+    def unpark(self, seq_id: int, parking: int, start: int, end: int) -> None:
+        """Give positions ``start`` to ``end`` of the parking sequence back."""
+        llama_cpp.llama_memory_seq_cp(self._memory, parking, seq_id, start, end)
+        llama_cpp.llama_memory_seq_rm(self._memory, parking, start, end)
+
+    def share(self, donor: int, seq_id: int, length: int) -> None:
+        """Let a sequence have the first ``length`` tokens of another too, in the same cells."""
+        llama_cpp.llama_memory_seq_rm(self._memory, seq_id, -1, -1)
+        llama_cpp.llama_memory_seq_cp(self._memory, donor, seq_id, 0, length)
+
+    def drop(self, seq_id: int, start: int, end: int) -> None:
+        """Forget positions ``start`` to ``end`` of a sequence."""
+        llama_cpp.llama_memory_seq_rm(self._memory, seq_id, start, end)
+
+    def logprob(self, token: int, index: int) -> float:
+        """Natural-log probability of a token behind the batch's entry ``index``."""
+        logits = self._logits(index)
         top = float(logits.max())
         total = float(np.exp(logits - top).sum())
         return float(logits[token]) - top - float(np.log(total))
 
-    def _logits(self) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-        pointer = llama_cpp.llama_get_logits_ith(self._context, -1)
+    def best_among(self, ids: Ids, index: int) -> tuple[int, float]:
+        """The likeliest of some tokens, and its natural-log probability among them.
+
+        Args:
+            ids: shape (n,), not empty.
+            index: of the batch's entry behind which it stands.
+        """
+        logits = self._logits(index)[ids]
+        best = int(np.argmax(logits))
+        total = float(np.exp(logits - logits[best]).sum())
+        return int(ids[best]), -float(np.log(total))
+
+    def _logits(self, index: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+        pointer = llama_cpp.llama_get_logits_ith(self._context, index)
         return np.ctypeslib.as_array(pointer, shape=(self.n_vocab,))
 
     # -- sampling ------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def sampler(self, params: SamplingParams) -> Iterator[Callable[[], int]]:
-        """A function that picks the next token, by llama.cpp's own sampler chain.
+    def sampler(self, params: SamplingParams) -> Sampler:
+        """What picks the tokens of one request."""
+        return Sampler(self._context, self._vocab, params)
 
-        The infill rule ends the text when the end-of-generation tokens together are likelier
-        than the text tokens at hand; small models seldom put one of them on top by themselves.
-        """
+
+class Sampler:
+    """Picks tokens by llama.cpp's own sampler chain; ``close`` frees it.
+
+    The infill rule ends the text when the end-of-generation tokens together are likelier than
+    the text tokens at hand; small models seldom put one of them on top by themselves.
+
+    Args:
+        context: of the model.
+        vocab: of the model.
+        params: how tokens are picked.
+    """
+
+    def __init__(self, context: Any, vocab: Any, params: SamplingParams) -> None:
+        self._context = context
         chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
         add = llama_cpp.llama_sampler_chain_add
         if params.repeat_penalty != 1.0:
             add(chain, llama_cpp.llama_sampler_init_penalties(64, params.repeat_penalty, 0.0, 0.0))
         add(chain, llama_cpp.llama_sampler_init_top_k(40))
         add(chain, llama_cpp.llama_sampler_init_top_p(params.top_p, 1))
-        add(chain, llama_cpp.llama_sampler_init_infill(self._vocab))
+        add(chain, llama_cpp.llama_sampler_init_infill(vocab))
         if params.temperature > 0:
             add(chain, llama_cpp.llama_sampler_init_temp(params.temperature))
             add(chain, llama_cpp.llama_sampler_init_dist(params.seed))
         else:
             add(chain, llama_cpp.llama_sampler_init_greedy())
-        try:
-            yield lambda: int(llama_cpp.llama_sampler_sample(chain, self._context, -1))
-        finally:
-            llama_cpp.llama_sampler_free(chain)
+        self._chain = chain
+
+    def pick(self, index: int) -> int:
+        """The token behind the batch's entry ``index``."""
+        return int(llama_cpp.llama_sampler_sample(self._chain, self._context, index))
+
+    def close(self) -> None:
+        """Free the chain."""
+        if self._chain is not None:
+            llama_cpp.llama_sampler_free(self._chain)
+            self._chain = None
+
+
+def _end_of_prefix(segments: Sequence[Segment]) -> int:
+    """Number of the text segment that ends at the cursor; -1 if there is none."""
+    role: Role = "text"
+    last = -1
+    for number, segment in enumerate(segments):
+        if segment.role != "text":
+            role = segment.role
+        if role == "fim_prefix" and segment.text:
+            last = number
+    return last
 
 
 def usable_cores() -> int:

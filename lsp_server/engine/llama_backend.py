@@ -1,29 +1,53 @@
-"""The llama.cpp back end: prefill with KV reuse, decode, stop."""
+"""The llama.cpp back end: several jobs at once, each step one batch."""
 
 from __future__ import annotations
 
-import codecs
+import logging
 import threading
+import time
 from collections.abc import Callable
 
-from lsp_server.engine.backend import BackendInfo
-from lsp_server.engine.job import Clock, Job, StopStrings
-from lsp_server.engine.llama import Aborted, LlamaModel
+from context.sequences import common_prefix_length
+from lsp_server.engine.backend import BackendInfo, refusing
+from lsp_server.engine.job import Clock, Job
+from lsp_server.engine.lanes import Lanes
+from lsp_server.engine.llama import Aborted, ContextFull, Entry, LlamaModel
 from lsp_server.engine.options import EngineOptions
-from lsp_server.engine.protocol import SlotStatus
+from lsp_server.engine.protocol import LANES, SlotStatus
+from lsp_server.engine.refresh import refresh
+from lsp_server.engine.reuse import Plan
 from lsp_server.engine.slots import Slot, SlotTable
+from lsp_server.engine.task import Task
 from lsp_server.errors import EngineRefusedError
 from lsp_server.types import FinishReason
 
+# How long a step may take while several jobs are at work: longer, and those that stream
+# stutter; shorter, and prefill loses speed to small batches.
+_STEP_MS = 150.0
+_MIN_CHUNK = 16
+# Weight of the newest step in the measured speed.
+_NEWEST = 0.3
+_MIN_SHARED = 64
+# Moved text is evaluated again when nobody asked for so long, if it moved so far.
+_PAUSE_S = 0.4
+_MIN_DRIFT = 8
+
+log = logging.getLogger("midfill.engine")
+
 
 class LlamaBackend:
-    """Runs jobs on llama.cpp, reusing the KV cache of earlier prompts."""
+    """Runs jobs on llama.cpp, several at once, reusing the KV cache of earlier prompts."""
 
     def __init__(self, options: EngineOptions, on_progress: Callable[[float], bool]) -> None:
         self._llama = LlamaModel(options, on_progress)
-        self._table = SlotTable(options.n_slots)
+        self._table = SlotTable(options.n_slots, can_move=options.move_kv and self._llama.can_shift)
+        self._tasks: list[Task] = []
         self._guard = threading.Lock()
-        self._running: Job | None = None
+        # What the running step evaluates, and whether it is a piece of a prompt.
+        self._at_work: tuple[Job, ...] = ()
+        self._prefilling = False
+        self._refreshing = False
+        self._prefill_tokens_per_ms = 0.0
 
     def info(self) -> BackendInfo:
         """See Backend."""
@@ -40,102 +64,292 @@ class LlamaBackend:
         )
 
     def interrupt(self, job: Job) -> None:
-        """See Backend. The flag is raised only while this very job is being evaluated."""
+        """See Backend.
+
+        Only a step that does nothing but generate text for this job is stopped at once. A piece
+        of a prompt is evaluated to its end: the next request of the same document needs it.
+        """
         with self._guard:
-            if self._running is job:
+            if self._at_work == (job,) and not self._prefilling:
                 self._llama.abort()
 
     def close(self) -> None:
         """See Backend."""
         self._llama.close()
 
-    def run(self, job: Job) -> None:
+    def serve(self, lanes: Lanes) -> None:
         """See Backend."""
+        while not lanes.closed:
+            self._admit(lanes)
+            if self._tasks:
+                self._step()
+            elif not self._refresh(lanes):
+                lanes.wait()
+        for task in self._tasks:
+            task.finish("cancelled")
+
+    def make_way(self, job: Job) -> None:
+        """See Backend. What is being evaluated goes on if the new job can use it."""
+        for task in list(self._tasks):
+            if task.job.request.lane != "interactive":
+                task.job.cancel()
         with self._guard:
-            self._running = job
+            if self._refreshing or (
+                self._prefilling and not any(_shares(other, job) for other in self._at_work)
+            ):
+                self._llama.abort()
+
+    def _refresh(self, lanes: Lanes) -> bool:
+        """Use a pause to evaluate moved text again; False if there is none, or no pause."""
+        slot = self._table.drifted(_MIN_DRIFT)
+        if slot is None:
+            return False
+        if lanes.wait(_PAUSE_S) or lanes.closed:
+            return True
+        with self._guard:
             self._llama.clear_abort()
+            self._refreshing = True
         try:
-            if job.cancelled:
-                job.finish("cancelled", Clock(job))
-            else:
-                self._run(job)
+            refresh(self._llama, slot, lambda: not len(lanes) and not lanes.closed)
+        except Exception:
+            log.exception("moved text could not be evaluated again")
+            self._forget(slot)
         finally:
             with self._guard:
-                self._running = None
-                self._llama.clear_abort()
+                self._refreshing = False
+        return True
 
-    def _run(self, job: Job) -> None:
+    # -- who is at work ------------------------------------------------------------------
+
+    def _admit(self, lanes: Lanes) -> None:
+        while any(not slot.busy for slot in self._table.slots):
+            if (job := lanes.take()) is None:
+                return
+            job.running = True
+            with refusing(job):
+                if job.cancelled:
+                    job.finish("cancelled", Clock(job))
+                else:
+                    self._tasks.append(self._start(job))
+
+    def _start(self, job: Job) -> Task:
         clock = Clock(job)
-        tokens, counts = self._llama.encode(job.request.segments)
-        clock.n_prompt = len(tokens)
+        request = job.request
+        prompt = self._llama.encode(request.segments, request.heal_bytes)
+        clock.n_prompt = len(prompt.tokens)
+        self._check_size(len(prompt.tokens), request.sampling.max_tokens)
+        slot, plan = self._choose(prompt.tokens)
+        self._make_room(slot, len(prompt.tokens) + request.sampling.max_tokens)
+        clock.n_reused = len(prompt.tokens) - plan.n_evaluated
         clock.mark("tokenize")
-        n_room = self._llama.n_ctx_slot - job.request.sampling.max_tokens
-        if not tokens or len(tokens) > n_room:
+        return Task(self._llama, job, slot, prompt, plan, clock)
+
+    def _check_size(self, n_prompt: int, max_tokens: int) -> None:
+        n_room = self._llama.n_ctx - max_tokens
+        if not 0 < n_prompt <= n_room:
             raise EngineRefusedError(
-                f"The prompt has {len(tokens)} tokens; a slot has room for {n_room}.",
-                code="prompt_too_long" if tokens else "prompt_empty",
+                f"The prompt has {n_prompt} tokens; there is room for {n_room}.",
+                code="prompt_too_long" if n_prompt else "prompt_empty",
                 hint="Lower completion.n_prefix_tokens or raise engine.n_ctx.",
             )
-        slot, clock.n_reused = self._table.choose(tokens)
-        reason: FinishReason
-        try:
-            self._prefill(slot, tokens, clock.n_reused)
-            clock.mark("prefill")
-            job.prefilled(clock, counts)
-            reason = self._decode(job, slot, clock)
-        except Aborted:
-            reason = "cancelled"
-            self._keep_evaluated(slot, tokens)
-        except BaseException:
-            self._forget(slot)
-            raise
-        clock.mark("decode")
-        job.finish(reason, clock, counts)
 
-    def _prefill(self, slot: Slot, tokens: list[int], n_reused: int) -> None:
-        self._llama.truncate(slot.seq_id, n_reused)
-        slot.tokens = tokens[:n_reused]
-        step = self._llama.n_batch
-        for start in range(n_reused, len(tokens), step):
-            chunk = tokens[start : start + step]
-            self._evaluate(slot, chunk)
+    def _choose(self, tokens: list[int]) -> tuple[Slot, Plan]:
+        chosen = self._table.choose(tokens)
+        assert chosen is not None  # a slot is free: nobody else takes jobs
+        slot, plan = chosen
+        found = self._table.donor(slot, tokens)
+        if found is None or found[1] < plan.n_kept + _MIN_SHARED:
+            return chosen
+        self._share(found[0], slot, found[1])
+        return self._table.choose(tokens) or chosen
 
-    def _evaluate(self, slot: Slot, chunk: list[int]) -> None:
-        self._llama.evaluate(chunk, len(slot.tokens), slot.seq_id)
-        slot.tokens.extend(chunk)
+    def _share(self, donor: Slot, slot: Slot, n_shared: int) -> None:
+        self._llama.share(donor.seq_id, slot.seq_id, n_shared)
+        slot.tokens = donor.tokens[:n_shared]
+        slot.n_shared = n_shared
+        donor.n_shared = max(donor.n_shared, n_shared)
 
-    def _decode(self, job: Job, slot: Slot, clock: Clock) -> FinishReason:
-        sampling = job.request.sampling
-        watch = StopStrings(job.request.stop)
-        utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        if sampling.max_tokens == 0:
-            return "length"
-        with self._llama.sampler(sampling) as pick:
-            while True:
-                token = pick()
-                clock.first_token()
-                if self._llama.is_stop(token):
-                    job.send(watch.flush() + utf8.decode(b"", final=True))
-                    return "stop"
-                clock.n_generated += 1
-                logprob = self._llama.logprob(token)
-                text, stopped = watch.feed(utf8.decode(self._llama.piece(token)))
-                job.send(text, (logprob,))
-                if stopped:
-                    return "stop"
-                if clock.n_generated >= sampling.max_tokens:
-                    job.send(watch.flush())
-                    return "length"
-                if job.cancelled:
-                    return "cancelled"
-                self._evaluate(slot, [token])
-
-    def _keep_evaluated(self, slot: Slot, tokens: list[int]) -> None:
-        n_evaluated = self._llama.evaluated_length(slot.seq_id)
-        known = slot.tokens if len(slot.tokens) >= n_evaluated else tokens
-        slot.tokens = known[:n_evaluated]
-        self._llama.truncate(slot.seq_id, len(slot.tokens))
+    def _make_room(self, slot: Slot, n_needed: int) -> None:
+        """Forget the prompts unused for longest until ``n_needed`` cells are free."""
+        for other in self._table.idle_by_age(slot):
+            n_held = sum(len(s.tokens) for s in self._table.slots if s is not slot)
+            if n_held + n_needed <= self._llama.n_ctx:
+                return
+            self._forget(other)
 
     def _forget(self, slot: Slot) -> None:
         self._llama.truncate(slot.seq_id, 0)
+        self._llama.truncate(slot.parking, 0)
         slot.tokens = []
+        slot.n_shared = slot.n_prompt = 0
+        slot.settle()
+
+    # -- one step ------------------------------------------------------------------------
+
+    def _step(self) -> None:
+        """One batch: the next token of every job that streams, and a piece of a prompt."""
+        for task in [task for task in self._tasks if task.job.cancelled]:
+            self._end(task, "cancelled")
+        entries: list[Entry] = []
+        decoding = [task for task in self._tasks if task.next_token is not None]
+        for task in decoding:
+            entries.append(
+                Entry(task.next_token or 0, len(task.slot.tokens), task.slot.seq_id, True)
+            )
+        chunks = self._chunks(entries)
+        if entries and self._evaluate(entries, decoding, chunks):
+            self._advance(decoding, chunks)
+
+    def _chunks(self, entries: list[Entry]) -> list[_Chunk]:
+        """Fill the batch up with pieces of prompts: those first that need least."""
+        chunks: list[_Chunk] = []
+        room = self._room(len(entries))
+        waiting = [task for task in self._tasks if task.next_token is None]
+        for task in sorted(waiting, key=_urgency):
+            if room <= 0:
+                break
+            start, tokens, is_last = task.chunk(room)
+            chunks.append(_Chunk(task, start, len(tokens), is_last, len(entries)))
+            entries += [
+                Entry(token, start + i, task.slot.seq_id, is_last and i == len(tokens) - 1)
+                for i, token in enumerate(tokens)
+            ]
+            room -= len(tokens)
+        return chunks
+
+    def _room(self, n_decoding: int) -> int:
+        room = self._llama.n_ubatch - n_decoding
+        if len(self._tasks) > 1 and self._prefill_tokens_per_ms:
+            room = min(room, max(_MIN_CHUNK, int(_STEP_MS * self._prefill_tokens_per_ms)))
+        return room
+
+    def _evaluate(self, entries: list[Entry], decoding: list[Task], chunks: list[_Chunk]) -> bool:
+        """Whether the batch was evaluated; else what came of it is settled."""
+        tasks = [chunk.task for chunk in chunks] or decoding
+        with self._guard:
+            self._llama.clear_abort()
+            self._at_work = tuple(task.job for task in tasks)
+            self._prefilling = bool(chunks)
+        try:
+            # Cancelled before the flag could be raised for it.
+            if any(task.job.cancelled for task in tasks):
+                return False
+            started_s = time.monotonic()
+            self._llama.decode(entries)
+            self._learn_speed(len(entries), time.monotonic() - started_s)
+            return True
+        except Aborted:
+            self._settle(decoding, chunks)
+        except ContextFull:
+            self._find_cells(chunks[-1].task if chunks else decoding[-1])
+        except Exception:
+            for task in {*decoding, *(chunk.task for chunk in chunks)}:
+                self._fail(task)
+        finally:
+            with self._guard:
+                self._at_work = ()
+                self._prefilling = False
+        return False
+
+    def _learn_speed(self, n_tokens: int, spent_s: float) -> None:
+        if n_tokens >= _MIN_CHUNK:
+            speed = n_tokens / max(1000 * spent_s, 1e-3)
+            old = self._prefill_tokens_per_ms or speed
+            self._prefill_tokens_per_ms = (1 - _NEWEST) * old + _NEWEST * speed
+
+    def _advance(self, decoding: list[Task], chunks: list[_Chunk]) -> None:
+        for index, task in enumerate(decoding):
+            assert task.next_token is not None
+            task.slot.tokens.append(task.next_token)
+            task.next_token = None
+            self._sample(task, index)
+        for chunk in chunks:
+            chunk.task.evaluated(chunk.start, chunk.n_tokens)
+            if chunk.is_last:
+                self._sample(chunk.task, chunk.first_entry + chunk.n_tokens - 1)
+
+    def _sample(self, task: Task, index: int) -> None:
+        with refusing(task.job) as outcome:
+            if reason := task.sample(index):
+                self._end(task, reason)
+        if outcome.failed:
+            task.leave()
+            self._tasks.remove(task)
+
+    def _settle(self, decoding: list[Task], chunks: list[_Chunk]) -> None:
+        """After an abort: whole physical batches are evaluated, the rest is not.
+
+        A token whose logits are needed is evaluated again.
+        """
+        for task in decoding:
+            self._llama.truncate(task.slot.seq_id, len(task.slot.tokens))
+        for chunk in chunks:
+            seq_id = chunk.task.slot.seq_id
+            n_done = min(self._llama.evaluated_length(seq_id) - chunk.start, chunk.n_tokens)
+            if chunk.is_last and n_done == chunk.n_tokens:
+                n_done -= 1
+                self._llama.truncate(seq_id, chunk.start + n_done)
+            if n_done > 0:
+                chunk.task.evaluated(chunk.start, n_done)
+
+    def _find_cells(self, task: Task) -> None:
+        idle = self._table.idle_by_age(task.slot)
+        if idle:
+            self._forget(idle[0])
+            return
+        self._tasks.remove(task)
+        task.leave()
+        self._forget(task.slot)
+        task.job.refuse(
+            EngineRefusedError(
+                "The KV cache is full.", code="context_full", hint="Raise engine.n_ctx."
+            )
+        )
+
+    def _end(self, task: Task, reason: FinishReason) -> None:
+        self._tasks.remove(task)
+        task.finish(reason)
+
+    def _fail(self, task: Task) -> None:
+        """llama.cpp failed: nothing is known about the slot any more."""
+        self._tasks.remove(task)
+        task.leave()
+        self._forget(task.slot)
+        task.job.refuse(
+            EngineRefusedError("The engine failed on this request.", code="decode_failed")
+        )
+
+
+class _Chunk:
+    """A piece of a prompt in a batch."""
+
+    __slots__ = ("first_entry", "is_last", "n_tokens", "start", "task")
+
+    def __init__(
+        self, task: Task, start: int, n_tokens: int, is_last: bool, first_entry: int
+    ) -> None:
+        self.task = task
+        self.start = start
+        self.n_tokens = n_tokens
+        self.is_last = is_last
+        self.first_entry = first_entry
+
+
+def _shares(running: Job, waiting: Job) -> bool:
+    """Whether most of the prefix that is being evaluated is the waiting job's as well."""
+    ours, theirs = _prefix(running), _prefix(waiting)
+    n_shared = common_prefix_length(ours, theirs)
+    return 2 * n_shared > len(ours)
+
+
+def _prefix(job: Job) -> bytes:
+    texts: list[str] = []
+    for segment in job.request.segments:
+        if segment.role == "fim_suffix":
+            break
+        texts.append(segment.text)
+    return "".join(texts).encode("utf-8", "replace")
+
+
+def _urgency(task: Task) -> tuple[int, int]:
+    return LANES.index(task.job.request.lane), task.n_left

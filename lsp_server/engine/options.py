@@ -19,8 +19,9 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         backend: ``llama`` or ``scripted`` (a test double that replays a JSON file).
         model_id: id of the model, for display.
         model_path: GGUF file (or the script of the scripted backend).
-        n_ctx: cells of the KV cache, shared out evenly among the slots; 0 chooses by backend.
+        n_ctx: cells of the KV cache, shared by all slots; 0 chooses by backend.
         n_slots: how many prompts are kept in the KV cache.
+        move_kv: whether text that stands elsewhere in a new prompt is moved in the KV cache.
         n_gpu_layers: layers on the GPU; -1 is all of them when there is a GPU.
         n_threads: CPU threads; 0 is every core this process may use.
         flash_attention: ``auto``, ``on`` or ``off``.
@@ -32,6 +33,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     model_path: str = ""
     n_ctx: int = 0
     n_slots: int = 4
+    move_kv: bool = True
     n_gpu_layers: int = -1
     n_threads: int = 0
     flash_attention: Literal["auto", "on", "off"] = "auto"

@@ -16,13 +16,15 @@ from context.types import Segment
 from lsp_server.errors import ProtocolError
 from lsp_server.types import SamplingParams, TokenChunk
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 # A prompt is far below this; anything above is a bug or hostile.
 MAX_FRAME_BYTES = 8 * 1024 * 1024
 _LENGTH = struct.Struct(">I")
 
 EngineState = Literal["loading", "ready", "failed"]
-Lane = Literal["interactive", "background"]
+Lane = Literal["interactive", "prefetch", "warm_up"]
+# In the order in which they are served.
+LANES: tuple[Lane, ...] = ("interactive", "prefetch", "warm_up")
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
@@ -42,13 +44,16 @@ class Generate(msgspec.Struct, frozen=True, kw_only=True, tag="generate"):
         sampling: how tokens are picked and how many at most; ``max_tokens == 0`` only
             evaluates the prompt so that a later request finds it in the KV cache.
         stop: strings that end the generation; the text before them is still sent.
-        lane: background requests give way to interactive ones.
+        heal_bytes: size in UTF-8 bytes of the word that ends the prefix; its tokens are generated
+            anew under the condition that the word comes out again. 0 heals nothing.
+        lane: prefetches give way to interactive requests, warm-ups to both.
     """
 
     request_id: int
     segments: tuple[Segment, ...]
     sampling: SamplingParams = SamplingParams()
     stop: tuple[str, ...] = ()
+    heal_bytes: int = 0
     lane: Lane = "interactive"
 
 

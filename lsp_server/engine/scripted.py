@@ -13,8 +13,9 @@ from pathlib import Path
 import msgspec
 
 from context.types import Role, Segment
-from lsp_server.engine.backend import BackendInfo
+from lsp_server.engine.backend import BackendInfo, serve_in_turn
 from lsp_server.engine.job import Clock, Job
+from lsp_server.engine.lanes import Lanes
 from lsp_server.engine.options import EngineOptions
 from lsp_server.engine.protocol import SlotStatus
 from lsp_server.errors import EngineUnavailableError
@@ -73,11 +74,17 @@ class ScriptedBackend:
     def interrupt(self, job: Job) -> None:
         """See Backend; a job waits on its own cancellation."""
 
+    def make_way(self, job: Job) -> None:
+        """See Backend; jobs are served in the order of the lanes."""
+
     def close(self) -> None:
         """See Backend."""
 
-    def run(self, job: Job) -> None:
+    def serve(self, lanes: Lanes) -> None:
         """See Backend."""
+        serve_in_turn(lanes, self._run)
+
+    def _run(self, job: Job) -> None:
         clock = Clock(job)
         prompt = "".join(segment.text for segment in job.request.segments)
         prefix = _prefix(job.request.segments)

@@ -1,47 +1,122 @@
-"""Which prompt lies in which sequence of the KV cache, and how much of it a new one can reuse."""
+"""Which prompt lies in which sequence of the KV cache."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from context.sequences import common_prefix_length
+from lsp_server.engine.reuse import Plan, plan_reuse
+
+# A prompt that keeps less than this share of a slot's beginning may find more by moving blocks.
+_MIN_KEPT = 0.25
+# Above this, looking for blocks in every slot takes longer than it saves.
+_MAX_SEARCHED = 4096
 
 
 class Slot:
-    """One sequence of the KV cache and the tokens that are evaluated in it."""
+    """One prompt in the KV cache: a sequence, and a second one to park text in.
 
-    __slots__ = ("last_used", "seq_id", "tokens")
+    Attributes:
+        tokens: evaluated at positions 0, 1, …; ``reuse.GAP`` where there is none.
+        n_shared: so many leading cells may belong to other slots too, and must not be moved.
+        n_prompt: length of the prompt; generated tokens follow.
+        n_drifted: tokens by which text was moved since it was last evaluated.
+        drifted_from: where the moved text begins.
+        busy: whether a job is at work in it.
+    """
 
-    def __init__(self, seq_id: int) -> None:
+    __slots__ = (
+        "busy", "drifted_from", "last_used", "n_drifted", "n_prompt", "n_shared", "parking",
+        "seq_id", "tokens",
+    )  # fmt: skip
+
+    def __init__(self, seq_id: int, parking: int) -> None:
         self.seq_id = seq_id
+        self.parking = parking
         self.tokens: list[int] = []
+        self.n_shared = 0
+        self.n_prompt = 0
+        self.n_drifted = 0
+        self.drifted_from = 0
+        self.busy = False
         self.last_used = 0
+
+    def moved(self, plan: Plan) -> None:
+        """Text was moved as planned."""
+        if not plan.blocks:
+            if plan.n_kept <= self.drifted_from:
+                self.settle()
+            return
+        first = min(block.target for block in plan.blocks)
+        kept = self.drifted_from if self.n_drifted and self.drifted_from < plan.n_kept else first
+        self.drifted_from = min(first, kept)
+        self.n_drifted += max(abs(block.shift) for block in plan.blocks)
+
+    def settle(self) -> None:
+        """All text was evaluated where it stands."""
+        self.n_drifted = self.drifted_from = 0
 
 
 class SlotTable:
     """Chooses a slot for a prompt.
 
     Args:
-        n_slots: number of sequences.
+        n_slots: number of prompts that are kept.
+        can_move: whether blocks can be moved within a sequence.
     """
 
-    def __init__(self, n_slots: int) -> None:
-        self.slots = [Slot(seq_id) for seq_id in range(n_slots)]
+    def __init__(self, n_slots: int, *, can_move: bool = True) -> None:
+        self.slots = [Slot(seq_id, n_slots + seq_id) for seq_id in range(n_slots)]
+        self._can_move = can_move
         self._clock = 0
 
-    def choose(self, tokens: Sequence[int]) -> tuple[Slot, int]:
-        """The slot for a prompt, and how many of its leading tokens are already evaluated.
+    def choose(self, tokens: Sequence[int]) -> tuple[Slot, Plan] | None:
+        """A free slot for a prompt and how to get there from what it holds; None if all work.
 
-        The longest common prefix wins; a prompt that shares less than a quarter with every
-        slot takes the one unused for longest, so that two files do not push each other out.
-        The last token is never counted as reused: its logits are needed.
+        The longest common beginning wins. A prompt that shares less than a quarter with every
+        slot takes the one of which most can be moved; and if that is less than a quarter as
+        well, the one unused for longest, so that two files do not push each other out.
         """
+        free = [slot for slot in self.slots if not slot.busy]
+        if not free:
+            return None
         self._clock += 1
-        shared = [common_prefix_length(slot.tokens, tokens) for slot in self.slots]
-        best = max(range(len(self.slots)), key=lambda i: (shared[i], self.slots[i].last_used))
-        if 4 * shared[best] < len(tokens):
-            oldest = min(self.slots, key=lambda slot: (bool(slot.tokens), slot.last_used))
-            best = oldest.seq_id
-        slot = self.slots[best]
-        slot.last_used = self._clock
-        return slot, min(shared[best], len(tokens) - 1)
+        shared = {slot.seq_id: common_prefix_length(slot.tokens, tokens) for slot in free}
+        best = max(free, key=lambda slot: (shared[slot.seq_id], slot.last_used))
+        plan = self._plan(best, tokens)
+        if shared[best.seq_id] < _MIN_KEPT * len(tokens):
+            if len(tokens) <= _MAX_SEARCHED:
+                plans = [(slot, self._plan(slot, tokens)) for slot in free if slot.tokens]
+                best, plan = min(
+                    plans, key=lambda found: found[1].n_evaluated, default=(best, plan)
+                )
+            if len(tokens) - plan.n_evaluated < _MIN_KEPT * len(tokens):
+                best = min(free, key=lambda slot: (bool(slot.tokens), slot.last_used))
+                plan = self._plan(best, tokens)
+        best.last_used = self._clock
+        return best, plan
+
+    def donor(self, slot: Slot, tokens: Sequence[int]) -> tuple[Slot, int] | None:
+        """Another slot that shares more of the beginning, and how much; it may be at work."""
+        own = common_prefix_length(slot.tokens, tokens)
+        others = [
+            (common_prefix_length(other.tokens, tokens), other)
+            for other in self.slots
+            if other is not slot and other.tokens
+        ]
+        n_shared, other = max(others, key=lambda found: found[0], default=(0, slot))
+        n_shared = min(n_shared, len(tokens) - 1)
+        return (other, n_shared) if n_shared > own else None
+
+    def drifted(self, n_least: int) -> Slot | None:
+        """The free slot used last whose text was moved by so many tokens or more."""
+        found = [s for s in self.slots if not s.busy and s.n_drifted >= n_least]
+        return max(found, key=lambda slot: slot.last_used, default=None)
+
+    def idle_by_age(self, but: Slot) -> list[Slot]:
+        """Slots that may be emptied, the one unused for longest first."""
+        idle = [s for s in self.slots if s.tokens and not s.busy and s is not but]
+        return sorted(idle, key=lambda slot: slot.last_used)
+
+    def _plan(self, slot: Slot, tokens: Sequence[int]) -> Plan:
+        return plan_reuse(slot.tokens, tokens, move=self._can_move, first_source=slot.n_shared)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from context.fim import Order, build_prompt, neutralise
@@ -66,3 +67,18 @@ def test_markers_in_text_are_broken(marker: str) -> None:
 def test_ordinary_text_is_left_alone(text: str) -> None:
     """Code that only resembles a marker stays as it is."""
     assert neutralise(text) == text
+
+
+@pytest.mark.parametrize(
+    ("line", "n_bytes"),
+    [
+        ("", 0), ("    ", 0), ("x = ", 0), ("foo(", 0), ("sel", 3), ("self.na", 2), ("x1", 0),
+        ("get_na", 2), ("getNa", 5), ("größ", 6), ("a + 12", 0), ("_", 0),
+    ],
+)  # fmt: skip
+def test_the_word_at_the_cursor_is_to_be_healed(line: str, n_bytes: int) -> None:
+    """Letters right before the cursor; digits and underscores are tokens of their own."""
+    context = context_of(line, "\n")
+    scope = msgspec.structs.replace(context.scope, line_before=line)
+    prompt = build_prompt(msgspec.structs.replace(context, scope=scope))
+    assert prompt.heal_bytes == n_bytes

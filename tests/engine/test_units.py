@@ -16,53 +16,102 @@ from lsp_server.engine.job import Job, StopStrings
 from lsp_server.engine.lanes import Lanes
 from lsp_server.engine.options import EngineOptions
 from lsp_server.engine.protocol import Generate
-from lsp_server.engine.slots import SlotTable
+from lsp_server.engine.reuse import Plan
+from lsp_server.engine.slots import Slot, SlotTable
 from lsp_server.errors import ProtocolError
 
 
-def job(number: int, lane: Any = "interactive") -> Job:
+def job(number: int, lane: Any = "interactive", client: str = "") -> Job:
     """A job nobody waits for."""
     request = Generate(request_id=number, segments=(), lane=lane)
-    return Job(request, answer=lambda _: None, loop=asyncio.new_event_loop())
+    return Job(request, answer=lambda _: None, loop=asyncio.new_event_loop(), client=client)
 
 
 # -- slots -------------------------------------------------------------------------------
 
 
+def choose(table: SlotTable, tokens: list[int]) -> tuple[Slot, Plan]:
+    """The slot for a prompt; the prompt then lies in it."""
+    chosen = table.choose(tokens)
+    assert chosen is not None
+    chosen[0].tokens = tokens
+    return chosen
+
+
 def test_typing_stays_in_its_slot() -> None:
     """A prompt that shares most with a slot reuses it, up to the token whose logits are needed."""
     table = SlotTable(n_slots=3)
-    slot, n_reused = table.choose([1, 2, 3, 4])
-    assert n_reused == 0
-    slot.tokens = [1, 2, 3, 4]
-    again, n_reused = table.choose([1, 2, 3, 9])
-    assert (again, n_reused) == (slot, 3)
-    same, n_reused = table.choose([1, 2, 3, 4])
-    assert (same, n_reused) == (slot, 3)
+    slot, plan = choose(table, [1, 2, 3, 4])
+    assert plan.n_kept == 0
+    again, plan = choose(table, [1, 2, 3, 9])
+    assert (again, plan.n_kept) == (slot, 3)
+    same, plan = choose(table, [1, 2, 3, 9])
+    assert (same, plan.n_kept) == (slot, 3)
 
 
 def test_another_file_gets_another_slot() -> None:
     """Prompts with little in common do not push each other out while there is room."""
     table = SlotTable(n_slots=2)
-    first, _ = table.choose([1] * 10)
-    first.tokens = [1] * 10
-    second, _ = table.choose([1, 1, *([2] * 8)])
-    second.tokens = [2] * 10
+    first, _ = choose(table, [1] * 10)
+    second, _ = choose(table, [1, 1, *([2] * 8)])
     assert second is not first
-    third, _ = table.choose([3] * 10)
+    third, _ = choose(table, [3] * 10)
     assert third is first  # unused for longest
+
+
+def test_a_slot_at_work_is_left_alone() -> None:
+    """A prompt goes to a free slot even if another holds it already; with none free it waits."""
+    table = SlotTable(n_slots=2)
+    first, _ = choose(table, list(range(10)))
+    first.busy = True
+    second, _ = choose(table, list(range(10)))
+    assert second is not first
+    second.busy = True
+    assert table.choose([1]) is None
+
+
+def test_an_edit_at_the_top_finds_its_slot_by_what_can_be_moved() -> None:
+    """Where next to nothing is left of the beginning, the moved rest tells the slot."""
+    table = SlotTable(n_slots=3)
+    text = list(range(100, 300))
+    first, _ = choose(table, [1, *text])
+    choose(table, list(range(1000, 1200)))
+    again, plan = choose(table, [1, 7, 8, *text])
+    assert again is first
+    assert plan.n_moved > 150
+
+
+def test_a_donor_shares_its_beginning() -> None:
+    """Another slot that holds more of the prompt's beginning is found, at work or not."""
+    table = SlotTable(n_slots=2)
+    first, _ = choose(table, list(range(100)))
+    first.busy = True
+    wanted = [*range(80), 7, 7]
+    slot, _ = table.choose(wanted) or (first, None)
+    assert table.donor(slot, wanted) == (first, 80)
+    slot.tokens = wanted[:80]
+    assert table.donor(slot, wanted) is None
 
 
 # -- lanes -------------------------------------------------------------------------------
 
 
 def test_interactive_jobs_come_first() -> None:
-    """Background jobs wait until nobody waits for an answer; each lane keeps its order."""
+    """Prefetches wait until nobody waits for an answer, and warm-ups until nobody prefetches."""
     lanes = Lanes()
-    jobs = [job(1, "background"), job(2), job(3, "background"), job(4)]
+    jobs = [job(1, "warm_up"), job(2), job(3, "prefetch")]
     for each in jobs:
         lanes.put(each)
-    assert [lanes.next() for _ in jobs] == [jobs[1], jobs[3], jobs[0], jobs[2]]
+    assert [lanes.take() for _ in range(4)] == [jobs[1], jobs[2], jobs[0], None]
+
+
+def test_clients_take_turns_and_their_newest_job_comes_first() -> None:
+    """A client that asks a lot does not push another one back."""
+    lanes = Lanes()
+    a1, a2, a3, b1 = (job(n, client=c) for n, c in ((1, "a"), (2, "a"), (3, "a"), (4, "b")))
+    for each in (a1, a2, a3, b1):
+        lanes.put(each)
+    assert [lanes.take() for _ in range(4)] == [a3, b1, a2, a1]
 
 
 def test_a_waiting_job_can_be_taken_out_once() -> None:
@@ -76,14 +125,15 @@ def test_a_waiting_job_can_be_taken_out_once() -> None:
 
 
 def test_closing_wakes_the_worker() -> None:
-    """A worker that waits for a job gets None."""
+    """A worker that waits for a job is told that none comes."""
     lanes = Lanes()
-    got: list[Job | None] = [job(0)]
-    worker = threading.Thread(target=lambda: got.append(lanes.next()))
+    got: list[bool] = []
+    worker = threading.Thread(target=lambda: got.append(lanes.wait()))
     worker.start()
     lanes.close()
     worker.join(10)
-    assert got[-1] is None
+    assert got == [False]
+    assert lanes.closed
 
 
 # -- stop strings ------------------------------------------------------------------------

@@ -1,0 +1,147 @@
+"""A job at work: what of its prompt is still to be evaluated, and the text it has so far."""
+
+from __future__ import annotations
+
+import codecs
+from collections import deque
+
+from lsp_server.engine.healing import Healing
+from lsp_server.engine.job import Clock, Job, StopStrings
+from lsp_server.engine.llama import Encoded, LlamaModel
+from lsp_server.engine.reuse import GAP, Block, Plan
+from lsp_server.engine.slots import Slot
+from lsp_server.types import FinishReason
+
+
+class Task:
+    """A job in its slot.
+
+    Args:
+        llama: the model.
+        job: what was asked for.
+        slot: where its prompt lies; taken until ``leave``.
+        prompt: as tokens.
+        plan: how the slot gets from what it holds to the prompt.
+        clock: of the job.
+    """
+
+    def __init__(
+        self,
+        llama: LlamaModel,
+        job: Job,
+        slot: Slot,
+        prompt: Encoded,
+        plan: Plan,
+        clock: Clock,
+    ) -> None:
+        self.job = job
+        self.slot = slot
+        self.clock = clock
+        # Sampled, and not evaluated yet.
+        self.next_token: int | None = None
+        self._llama = llama
+        self._tokens = prompt.tokens
+        self._counts = prompt.counts
+        self._healing = Healing(prompt.healed)
+        self._holes = deque(plan.holes)
+        self._parked: deque[Block] = deque(plan.blocks)
+        sampling = job.request.sampling
+        self._sampler = llama.sampler(sampling)
+        self._watch = StopStrings(job.request.stop)
+        self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._enter(plan)
+
+    def _enter(self, plan: Plan) -> None:
+        slot = self.slot
+        slot.busy = True
+        self._llama.park(slot.seq_id, slot.parking, plan.blocks, plan.n_kept)
+        # What is not evaluated yet is a gap; a job that ends early leaves some.
+        slot.tokens = self._tokens[: plan.n_kept] + [GAP] * (len(self._tokens) - plan.n_kept)
+        slot.n_shared = min(slot.n_shared, plan.n_kept)
+        slot.n_prompt = len(self._tokens)
+        slot.moved(plan)
+        self._unpark_up_to(self._holes[0][0])
+
+    @property
+    def n_left(self) -> int:
+        """Tokens of the prompt that are still to be evaluated."""
+        return sum(end - start for start, end in self._holes)
+
+    def chunk(self, n_most: int) -> tuple[int, list[int], bool]:
+        """The next tokens of the prompt: position, ids, and whether they end it.
+
+        Args:
+            n_most: at most so many.
+        """
+        start, end = self._holes[0]
+        stop = min(end, start + n_most)
+        return start, self._tokens[start:stop], stop == len(self._tokens)
+
+    def evaluated(self, start: int, n_tokens: int) -> None:
+        """So many tokens of the prompt were evaluated."""
+        end = start + n_tokens
+        self.slot.tokens[start:end] = self._tokens[start:end]
+        hole_end = self._holes[0][1]
+        if end < hole_end:
+            self._holes[0] = (end, hole_end)
+            return
+        self._holes.popleft()
+        if self._holes:
+            self._unpark_up_to(self._holes[0][0])
+        else:
+            self.clock.mark("prefill")
+            self.job.prefilled(self.clock, self._counts)
+
+    def sample(self, index: int) -> FinishReason | None:
+        """Pick the next token and send its text; a reason when that was the last.
+
+        Args:
+            index: of the entry in the batch behind which it stands.
+        """
+        sampling = self.job.request.sampling
+        if sampling.max_tokens == 0:
+            return "length"
+        if wanted := self._healing.wanted:
+            fitting = self._llama.vocabulary.fitting(wanted)
+            if not len(fitting):
+                return "stop"
+            token, logprob = self._llama.best_among(fitting, index)
+        else:
+            token = self._sampler.pick(index)
+            if self._llama.is_stop(token):
+                self.job.send(self._watch.flush() + self._utf8.decode(b"", final=True))
+                return "stop"
+            logprob = self._llama.logprob(token, index)
+        self.clock.n_generated += 1
+        beyond = self._healing.feed(self._llama.piece(token))
+        if beyond:
+            self.clock.first_token()
+        text, stopped = self._watch.feed(self._utf8.decode(beyond))
+        self.job.send(text, (logprob,) if beyond else ())
+        if stopped:
+            return "stop"
+        if self.clock.n_generated >= sampling.max_tokens:
+            self.job.send(self._watch.flush())
+            return "length"
+        self.next_token = token
+        return None
+
+    def finish(self, reason: FinishReason) -> None:
+        """Send the last chunk and leave the slot."""
+        self.leave()
+        self.clock.mark("decode")
+        self.job.finish(reason, self.clock, self._counts)
+
+    def leave(self) -> None:
+        """Give the slot free. What is parked goes back, so that a later prompt finds it."""
+        self._unpark_up_to(len(self._tokens))
+        self._sampler.close()
+        self.slot.busy = False
+
+    def _unpark_up_to(self, position: int) -> None:
+        slot = self.slot
+        while self._parked and self._parked[0].target < position:
+            block = self._parked.popleft()
+            start, end = block.target, block.target + block.length
+            self._llama.unpark(slot.seq_id, slot.parking, start, end)
+            slot.tokens[start:end] = self._tokens[start:end]
