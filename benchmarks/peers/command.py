@@ -142,7 +142,7 @@ async def _measure(
     walk_options = WalkOptions(accepts=False, pauses_per_line=1, seed=args.seed)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
-    async with private_engine(args.model, len(args.strategies)) as client:
+    async with private_engine(args.model) as client:
         count = token_counter(client.options.model_path)
         suggesters = {
             name: PeerSuggester(STRATEGIES[name](count, args.seed), client, seed=args.seed)
@@ -165,15 +165,15 @@ async def _measure(
 
 
 @contextlib.asynccontextmanager
-async def private_engine(model: str, n_slots: int) -> AsyncIterator[EngineClient]:
-    """An engine of our own with a slot of 8,192 tokens for each prompt.
+async def private_engine(model: str) -> AsyncIterator[EngineClient]:
+    """An engine of our own with one slot of 8,192 tokens.
 
-    Other programs' requests do not get in between, and each strategy finds its last prompt in
-    the KV cache.
+    Other programs' requests do not get in between. A strategy asks for all lines of a target
+    before the next one does, so that its last prompt is in the KV cache at all but the first;
+    with a slot for each, every token would be compared with the others' prompts too.
 
     Args:
         model: ``auto``, an id, a path, or a script.
-        n_slots: how many prompts are kept.
 
     Raises:
         ModelError: the model is not there.
@@ -185,9 +185,7 @@ async def private_engine(model: str, n_slots: int) -> AsyncIterator[EngineClient
     try:
         settings = Settings(
             model=ModelSettings(id=model),
-            engine=EngineSettings(
-                n_ctx=_N_CTX_TOKENS * n_slots, n_slots=n_slots, idle_exit_s=_IDLE_EXIT_S
-            ),
+            engine=EngineSettings(n_ctx=_N_CTX_TOKENS, n_slots=1, idle_exit_s=_IDLE_EXIT_S),
         )
         client = EngineClient(engine_options(settings), name="benchmark peers")
         try:

@@ -90,9 +90,6 @@ class LlamaBackend:
 
     def make_way(self, job: Job) -> None:
         """See Backend. What is being evaluated goes on if the new job can use it."""
-        for task in list(self._tasks):
-            if task.job.request.lane != "interactive":
-                task.job.cancel()
         with self._guard:
             if self._refreshing or (
                 self._prefilling and not any(_shares(other, job) for other in self._at_work)
@@ -131,6 +128,14 @@ class LlamaBackend:
                     job.finish("cancelled", Clock(job))
                 else:
                     self._tasks.append(self._start(job))
+                    self._give_way(job)
+
+    def _give_way(self, job: Job) -> None:
+        """Work for nobody in particular ends when somebody waits."""
+        if job.request.lane == "interactive":
+            for task in self._tasks:
+                if task.job.request.lane != "interactive":
+                    task.job.cancel()
 
     def _start(self, job: Job) -> Task:
         clock = Clock(job)
