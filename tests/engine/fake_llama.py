@@ -1,0 +1,194 @@
+"""A model of llama.cpp's KV cache that checks how it is used.
+
+Cells hold a token, a position and the sequences they belong to, as in llama.cpp. What comes
+next depends on every token of the sequence at its position, so a prompt that was put together
+wrongly gives another text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from context.types import Segment
+from lsp_server.engine.llama import Aborted, ContextFull, Encoded, Entry
+from lsp_server.engine.reuse import Block
+
+_ROLES = {"fim_prefix": (1,), "fim_suffix": (2,), "fim_middle": (3,)}
+_STOP = 4
+_N_UBATCH = 16
+
+
+class Cell:
+    """An entry of the cache."""
+
+    def __init__(self, token: int, position: int, seq_id: int) -> None:
+        self.token = token
+        self.position = position
+        self.sequences = {seq_id}
+
+
+class FakeSampler:
+    """Takes what the fake predicts."""
+
+    def __init__(self, llama: FakeLlama) -> None:
+        self._llama = llama
+
+    def pick(self, index: int) -> int:
+        """The token behind an entry."""
+        return self._llama.predicted[index]
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+class FakeLlama:
+    """Stands in for LlamaModel.
+
+    Args:
+        n_ctx: cells.
+        seed: of the aborts that come in the middle of a batch.
+    """
+
+    can_shift = True
+    n_threads = 1
+    n_gpu_layers = 0
+    flash_attention = True
+    supports_gpu = False
+
+    def __init__(self, n_ctx: int, seed: int = 0) -> None:
+        self.n_ctx = n_ctx
+        self.n_ubatch = 2 * _N_UBATCH
+        self.n_evaluated = 0
+        self.predicted: dict[int, int] = {}
+        self.before_ubatch: Any = lambda: None
+        self._cells: list[Cell] = []
+        self._aborted = False
+        self._chance = random.Random(seed)
+
+    # -- text ----------------------------------------------------------------------------
+
+    def encode(self, segments: Sequence[Segment], heal_bytes: int = 0) -> Encoded:
+        """A token a character."""
+        parts = [[*_ROLES.get(segment.role, ()), *map(ord, segment.text)] for segment in segments]
+        return Encoded([*itertools.chain(*parts)], tuple(map(len, parts)), b"")
+
+    def is_stop(self, token: int) -> bool:
+        """Whether it ends a text."""
+        return token == _STOP
+
+    def piece(self, token: int) -> bytes:
+        """The character."""
+        return chr(token).encode()
+
+    def logprob(self, token: int, index: int) -> float:
+        """Any."""
+        return -0.5
+
+    def sampler(self, params: object) -> FakeSampler:
+        """What picks."""
+        return FakeSampler(self)
+
+    # -- cells ---------------------------------------------------------------------------
+
+    def abort(self) -> None:
+        """Stop before the next piece of a batch."""
+        self._aborted = True
+
+    def clear_abort(self) -> None:
+        """Go on."""
+        self._aborted = False
+
+    def decode(self, entries: Sequence[Entry]) -> None:
+        """Evaluate, in pieces, between which an abort takes effect."""
+        if len(self._cells) + len(entries) > self.n_ctx:
+            raise ContextFull
+        for start in range(0, len(entries), _N_UBATCH):
+            self.before_ubatch()
+            if self._aborted:
+                raise Aborted
+            for index in range(start, min(start + _N_UBATCH, len(entries))):
+                self._evaluate(index, entries[index])
+
+    def _evaluate(self, index: int, entry: Entry) -> None:
+        assert entry.position == self.evaluated_length(entry.seq_id), "positions must follow on"
+        self._cells.append(Cell(entry.token, entry.position, entry.seq_id))
+        self.n_evaluated += 1
+        if entry.wants_logits:
+            self.predicted[index] = predict(self.sequence(entry.seq_id))
+        else:
+            self.predicted.pop(index, None)
+
+    def sequence(self, seq_id: int) -> list[int]:
+        """Tokens of a sequence in the order of their positions; no position may be missing."""
+        cells = sorted(self._of(seq_id), key=lambda cell: cell.position)
+        assert [cell.position for cell in cells] == list(range(len(cells)))
+        return [cell.token for cell in cells]
+
+    def evaluated_length(self, seq_id: int) -> int:
+        """One more than the highest position."""
+        return max((cell.position for cell in self._of(seq_id)), default=-1) + 1
+
+    def truncate(self, seq_id: int, length: int) -> None:
+        """Forget the end."""
+        self.drop(seq_id, length, 10**9)
+
+    def drop(self, seq_id: int, start: int, end: int) -> None:
+        """Forget a range."""
+        for cell in self._of(seq_id):
+            if start <= cell.position < end:
+                cell.sequences.discard(seq_id)
+        self._cells = [cell for cell in self._cells if cell.sequences]
+
+    def share(self, donor: int, seq_id: int, length: int) -> None:
+        """Let a sequence have the beginning of another too."""
+        self.truncate(seq_id, 0)
+        self._copy(donor, seq_id, 0, length)
+
+    def park(self, seq_id: int, parking: int, blocks: Sequence[Block], n_kept: int) -> None:
+        """Take blocks aside."""
+        assert not self._of(parking)
+        for block in blocks:
+            self._copy(seq_id, parking, block.source, block.source + block.length)
+        self.truncate(seq_id, n_kept)
+        parked = {id(c): c.position for c in self._of(parking)}
+        for block in blocks:
+            for cell in self._of(parking):
+                if block.source <= parked[id(cell)] < block.source + block.length:
+                    assert block.shift == 0 or cell.sequences == {parking}, "shared cells moved"
+                    cell.position = parked[id(cell)] + block.shift
+
+    def unpark(self, seq_id: int, parking: int, start: int, end: int) -> None:
+        """Give a range back."""
+        self._copy(parking, seq_id, start, end)
+        self.drop(parking, start, end)
+
+    def _copy(self, source: int, target: int, start: int, end: int) -> None:
+        for cell in self._of(source):
+            if start <= cell.position < end:
+                cell.sequences.add(target)
+
+    def _of(self, seq_id: int) -> list[Cell]:
+        return [cell for cell in self._cells if seq_id in cell.sequences]
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def predict(tokens: Sequence[int]) -> int:
+    """What follows on a sequence: a letter, or in one of twelve cases the end."""
+    digest = hashlib.sha256(repr(list(tokens)).encode()).digest()
+    return _STOP if digest[0] % 12 == 0 else ord("a") + digest[1] % 26
+
+
+def expected_text(llama: FakeLlama, segments: Sequence[Segment], max_tokens: int) -> str:
+    """What a request must give."""
+    tokens = list(llama.encode(segments).tokens)
+    text = ""
+    while len(text) < max_tokens and (token := predict(tokens)) != _STOP:
+        tokens.append(token)
+        text += chr(token)
+    return text

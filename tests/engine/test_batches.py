@@ -1,0 +1,186 @@
+"""Batches of several jobs on a KV cache that checks how it is used."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from context.types import Segment
+from lsp_server.engine import llama_backend
+from lsp_server.engine.job import Job
+from lsp_server.engine.lanes import Lanes
+from lsp_server.engine.options import EngineOptions
+from lsp_server.engine.protocol import Generate
+from lsp_server.errors import MidfillError
+from lsp_server.types import SamplingParams, TokenChunk
+from tests.engine.fake_llama import FakeLlama, expected_text
+
+
+class Recorder(Job):
+    """A job that keeps what it is told."""
+
+    def __init__(self, request: Generate, client: str) -> None:
+        super().__init__(
+            request,
+            answer=lambda _: None,
+            loop=None,  # type: ignore[arg-type]
+            client=client,
+        )
+        self.chunks: list[TokenChunk] = []
+        self.refusal: MidfillError | None = None
+        self.over = threading.Event()
+
+    def emit(self, chunk: TokenChunk) -> None:
+        """Keep a chunk."""
+        self.chunks.append(chunk)
+        if chunk.finish_reason is not None:
+            self.over.set()
+
+    def refuse(self, error: MidfillError) -> None:
+        """Keep the error."""
+        self.refusal = error
+        self.over.set()
+
+    @property
+    def text(self) -> str:
+        """All text."""
+        return "".join(chunk.text for chunk in self.chunks)
+
+
+class Engine:
+    """A backend on a fake model, at work in a thread."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, n_ctx: int, n_slots: int) -> None:
+        self.llama = FakeLlama(n_ctx)
+        monkeypatch.setattr(llama_backend, "LlamaModel", lambda *_: self.llama)
+        options = EngineOptions(n_slots=n_slots)
+        self.backend = llama_backend.LlamaBackend(options, lambda _: True)
+        self.lanes = Lanes()
+        self._thread = threading.Thread(target=self.backend.serve, args=(self.lanes,))
+
+    def __enter__(self) -> Engine:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.lanes.close()
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+    def ask(self, before: str, after: str, client: str = "a", **options: Any) -> Recorder:
+        """Put a job into its lane."""
+        segments = (
+            Segment(role="fim_prefix"),
+            Segment(role="text", text=before),
+            Segment(role="fim_suffix"),
+            Segment(role="text", text=after),
+            Segment(role="fim_middle"),
+        )
+        sampling = SamplingParams(max_tokens=options.pop("max_tokens", 12))
+        job = Recorder(
+            Generate(request_id=1, segments=segments, sampling=sampling, **options), client
+        )
+        self.lanes.put(job)
+        if job.request.lane == "interactive":
+            self.backend.make_way(job)
+        return job
+
+    def cancel(self, job: Recorder) -> None:
+        """Lose interest."""
+        job.cancel()
+        self.backend.interrupt(job)
+
+    def check(self, job: Recorder) -> None:
+        """A job that was not cancelled gave what it must; a cancelled one the beginning of it."""
+        assert job.over.wait(30)
+        assert job.refusal is None
+        expected = expected_text(self.llama, job.request.segments, job.request.sampling.max_tokens)
+        if job.chunks[-1].finish_reason == "cancelled":
+            assert job.cancelled
+            assert expected.startswith(job.text)
+        else:
+            assert job.text == expected
+
+
+def test_a_key_costs_a_handful_of_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Typing evaluates the key, the seam and the last token, whatever the prompt's length."""
+    before, after = "".join(map(chr, range(100, 500))), "".join(map(chr, range(600, 900)))
+    with Engine(monkeypatch, n_ctx=2000, n_slots=2) as engine:
+        engine.check(engine.ask(before, after, max_tokens=0))
+        n_before = engine.llama.n_evaluated
+        engine.check(engine.ask(before + "x", after, max_tokens=0))
+        assert engine.llama.n_evaluated - n_before == 7
+
+
+def test_moved_text_is_evaluated_again_in_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After enough keys the suffix is refreshed when nobody asks; the prompt stays what it is."""
+    monkeypatch.setattr(llama_backend, "_PAUSE_S", 0.0)
+    before, after = "".join(map(chr, range(100, 300))), "".join(map(chr, range(600, 800)))
+    with Engine(monkeypatch, n_ctx=2000, n_slots=1) as engine:
+        slot = engine.backend._table.slots[0]
+        for n_typed in range(12):
+            engine.check(engine.ask(before + "x" * n_typed, after))
+        deadline_s = time.monotonic() + 30
+        while slot.n_drifted >= llama_backend._MIN_DRIFT and time.monotonic() < deadline_s:
+            engine.lanes.wait(0.001)
+        assert slot.n_drifted < llama_backend._MIN_DRIFT
+        assert engine.llama.sequence(slot.seq_id) == slot.tokens
+        engine.check(engine.ask(before + "x" * 13, after))
+
+
+def test_equal_beginnings_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second client in the same file does not evaluate it again; neither disturbs the other."""
+    text = "".join(map(chr, range(100, 500)))
+    with Engine(monkeypatch, n_ctx=4000, n_slots=3) as engine:
+        first = engine.ask(text + "1", "after", client="a", max_tokens=200)
+        second = engine.ask(text + "2", "after", client="b", max_tokens=200)
+        engine.check(first)
+        engine.check(second)
+        n_before = engine.llama.n_evaluated
+        third = engine.ask(text[:350] + "3", "after", client="c")
+        engine.check(third)
+        assert engine.llama.n_evaluated - n_before < 60
+        engine.check(engine.ask("new " + text + "1", "after", client="a"))
+        engine.check(engine.ask(text + "2x", "after", client="b"))
+
+
+def test_a_full_cache_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prompts that together outgrow the cells push out the one unused for longest."""
+    with Engine(monkeypatch, n_ctx=300, n_slots=4) as engine:
+        for number in range(12):
+            engine.check(engine.ask(chr(1000 + number) * 120, "after"))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_any_session_gives_every_text_right(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """Edits of several clients at once, with aborts and cancellations at any point."""
+    chance = random.Random(seed)
+    monkeypatch.setattr(llama_backend, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(llama_backend, "_MIN_SHARED", 16)
+    clients = ("a", "b", "c", "d")
+    texts = {client: "".join(chance.choices("abcdefgh\n", k=300)) for client in clients}
+    with Engine(monkeypatch, n_ctx=2600, n_slots=chance.choice((1, 2, 4))) as engine:
+        # Somebody else's cancellation may come at any moment of a batch.
+        engine.llama.before_ubatch = lambda: chance.random() < 0.05 and engine.llama.abort()
+        jobs: list[Recorder] = []
+        for _ in range(40):
+            client = chance.choice(clients)
+            text = texts[client]
+            at = chance.randrange(len(text))
+            edit = "".join(chance.choices("xyz", k=chance.choice((0, 1, 1, 5, 60))))
+            text = text[:at] + edit + text[min(len(text), at + chance.choice((0, 0, 1, 40))) :]
+            texts[client] = text[:500]
+            cursor = chance.choice((min(at + len(edit), len(texts[client])), 100))
+            lane = chance.choice(("interactive", "interactive", "prefetch", "warm_up"))
+            job = engine.ask(texts[client][:cursor], texts[client][cursor:], client, lane=lane)
+            jobs.append(job)
+            if chance.random() < 0.3:
+                engine.cancel(chance.choice(jobs))
+            if chance.random() < 0.4:
+                assert job.over.wait(30)
+        for job in jobs:
+            engine.check(job)
