@@ -299,7 +299,15 @@ def _compare(first: Path, second: Path) -> int:
     """Print how many decisions two results files share."""
     (_, ours), (_, theirs) = read_run(first, Walk), read_run(second, Walk)
     comparison = compare_decisions(ours, theirs)
+    if comparison.n == 0:
+        raise UsageError(
+            "The two files have no walk in common.",
+            code="nothing_in_common",
+            hint="Compare two runs of the same options and seed.",
+        )
     print(f"{comparison.n_identical} of {comparison.n} decisions are identical.")
+    if comparison.n_walks_alone:
+        print(f"{comparison.n_walks_alone} walks are in one of the files only.")
     for difference in comparison.differences[:_N_DIFFERENCES]:
         print(difference)
     n_more = len(comparison.differences) - _N_DIFFERENCES

@@ -15,14 +15,16 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Decisions of two runs side by side.
 
     Args:
-        n: opportunities of both runs together, each counted once.
+        n: opportunities of the walks that both runs made, each counted once.
         n_identical: of these, with the same suggestion, judgement and outcome in both.
         differences: one line for each of the others, in the order of the first run.
+        n_walks_alone: walks that only one of the runs made: one had a higher limit.
     """
 
     n: int
     n_identical: int
     differences: tuple[str, ...]
+    n_walks_alone: int = 0
 
 
 def compare_decisions(first: Sequence[Walk], second: Sequence[Walk]) -> Comparison:
@@ -32,14 +34,23 @@ def compare_decisions(first: Sequence[Walk], second: Sequence[Walk]) -> Comparis
         first: walks of one run.
         second: walks of the other.
     """
-    ours, theirs = _decisions(first), _decisions(second)
+    keys, other_keys = {walk.key for walk in first}, {walk.key for walk in second}
+    common = keys & other_keys
+    ours, theirs = (
+        _decisions([walk for walk in walks if walk.key in common]) for walks in (first, second)
+    )
     differences = [
         f"{key}: {_words(ours.get(key))} | {_words(theirs.get(key))}"
         for key in (*ours, *(key for key in theirs if key not in ours))
         if _outcome(ours.get(key)) != _outcome(theirs.get(key))
     ]
     n = len(ours.keys() | theirs.keys())
-    return Comparison(n=n, n_identical=n - len(differences), differences=tuple(differences))
+    return Comparison(
+        n=n,
+        n_identical=n - len(differences),
+        differences=tuple(differences),
+        n_walks_alone=len(keys ^ other_keys),
+    )
 
 
 def _decisions(walks: Sequence[Walk]) -> dict[str, Opportunity]:

@@ -136,6 +136,22 @@ def test_differences_are_listed(run: Run, repo: Path, tmp_path: Path) -> None:
     assert "'pi', accepted" in out
 
 
+def test_a_shorter_run_is_compared_by_what_it_has(run: Run, repo: Path, tmp_path: Path) -> None:
+    """Walks that only the longer run made are counted and are no difference."""
+    paths = [tmp_path / f"{name}.jsonl" for name in "ab"]
+    assert run("--repo", repo, "--output", paths[0])[0] == 0
+    header, first, *rest = paths[0].read_text().splitlines(keepends=True)
+    assert rest
+    paths[1].write_text(header + first)
+    status, out, _ = run("--compare", *paths)
+    assert status == 0
+    assert f"{len(rest)} walks are in one of the files only." in out
+    paths[1].write_text(header)
+    status, _, errors = run("--compare", *paths)
+    assert status == 2
+    assert "no walk in common" in errors
+
+
 def test_limit_ends_each_mode_after_a_walk(run: Run, repo: Path, tmp_path: Path) -> None:
     """A run ends after the walk that reaches the limit; a larger limit goes on with it."""
     output = tmp_path / "run.jsonl"
@@ -178,6 +194,7 @@ def test_interrupted_run_goes_on(
     comparison = compare_decisions(walks_of(whole), walks_of(part))
     assert comparison.n > 0
     assert not comparison.differences
+    assert comparison.n_walks_alone == 0
 
 
 def test_other_run_in_the_file_is_refused(run: Run, repo: Path, tmp_path: Path) -> None:
