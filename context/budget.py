@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 # One match is about one token of a byte-pair vocabulary trained on code: six letters, one digit,
 # the space before it, a line end with the indent after it, up to three signs.
@@ -41,24 +41,28 @@ def fitting_head(lines: Sequence[str], n_tokens: int) -> int:
     return len(lines)
 
 
-def cut_left(text: str, n_tokens: int) -> str:
+def cut_left(text: str, n_tokens: int, count: Callable[[str], int] = estimate_tokens) -> str:
     """The end of a text that fits into a budget of tokens, cut at a character."""
+    if count(text) <= n_tokens:
+        return text
     low, high = 0, len(text)
     while low < high:
         middle = (low + high) // 2
-        if estimate_tokens(text[middle:]) > n_tokens:
+        if count(text[middle:]) > n_tokens:
             low = middle + 1
         else:
             high = middle
     return text[low:]
 
 
-def cut_right(text: str, n_tokens: int) -> str:
+def cut_right(text: str, n_tokens: int, count: Callable[[str], int] = estimate_tokens) -> str:
     """The beginning of a text that fits into a budget of tokens, cut at a character."""
+    if count(text) <= n_tokens:
+        return text
     low, high = 0, len(text)
     while low < high:
         middle = (low + high + 1) // 2
-        if estimate_tokens(text[:middle]) > n_tokens:
+        if count(text[:middle]) > n_tokens:
             high = middle - 1
         else:
             low = middle

@@ -9,7 +9,7 @@ import msgspec
 
 from benchmarks.peers.library import Library
 from context import fim
-from context.budget import estimate_tokens
+from context.budget import cut_left, cut_right, estimate_tokens
 from context.types import FileContext, Prompt, Role, Segment
 
 # Number of tokens of a text. The peers' budgets are in tokens of the model itself.
@@ -115,32 +115,13 @@ def file_prompt(prefix: str, suffix: str) -> Prompt:
 
 def last_tokens(content: str, n_tokens: int, count: TokenCounter) -> str:
     """The end of a text that has so many tokens at most, cut at a character."""
-    content = content[-_MAX_CHARS_PER_TOKEN * n_tokens :] if n_tokens > 0 else ""
-    low, high = 0, len(content)
-    if count(content) <= n_tokens:
-        return content
-    while low < high:
-        middle = (low + high) // 2
-        if count(content[middle:]) > n_tokens:
-            low = middle + 1
-        else:
-            high = middle
-    return content[low:]
+    near = content[-_MAX_CHARS_PER_TOKEN * n_tokens :] if n_tokens > 0 else ""
+    return cut_left(near, n_tokens, count)
 
 
 def first_tokens(content: str, n_tokens: int, count: TokenCounter) -> str:
     """The beginning of a text that has so many tokens at most, cut at a character."""
-    content = content[: _MAX_CHARS_PER_TOKEN * max(0, n_tokens)]
-    low, high = 0, len(content)
-    if count(content) <= n_tokens:
-        return content
-    while low < high:
-        middle = (low + high + 1) // 2
-        if count(content[:middle]) > n_tokens:
-            high = middle - 1
-        else:
-            low = middle
-    return content[:low]
+    return cut_right(content[: _MAX_CHARS_PER_TOKEN * max(0, n_tokens)], n_tokens, count)
 
 
 def last_lines(content: str, n_tokens: int, count: TokenCounter) -> str:

@@ -260,9 +260,9 @@ async def test_a_server_is_ready_after_start_and_gone_after_close(tmp_path: Path
 
 async def test_a_server_dies_with_the_one_who_started_it(tmp_path: Path) -> None:
     """Even when that one is killed and can end nothing itself."""
-    forever = "import time\nprint('up', flush=True)\nwhile True: time.sleep(60)"
+    forever = "import signal\nprint('up', flush=True)\nwhile True: signal.pause()"
     parent = (
-        "import subprocess, sys, time\n"
+        "import subprocess, sys\n"
         f"p = subprocess.Popen([*{child.KEEPER!r}, sys.executable, '-c', {forever!r}], "
         "stdin=subprocess.PIPE, start_new_session=True)\n"
         "print(p.pid, flush=True)\np.wait()"

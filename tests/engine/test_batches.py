@@ -3,103 +3,41 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from typing import Any
 
 import pytest
 
-from context.types import Segment
 from lsp_server.engine import llama_backend
-from lsp_server.engine.job import Job
-from lsp_server.engine.lanes import Lanes
+from lsp_server.engine.llama_backend import LlamaBackend
 from lsp_server.engine.options import EngineOptions
-from lsp_server.engine.protocol import Generate
-from lsp_server.errors import MidfillError
-from lsp_server.types import SamplingParams, TokenChunk
+from tests.engine.driver import Driver, Recorder, fim_request
 from tests.engine.fake_llama import FakeLlama, expected_text
 
 
-class Recorder(Job):
-    """A job that keeps what it is told."""
-
-    def __init__(self, request: Generate, client: str) -> None:
-        super().__init__(
-            request,
-            answer=lambda _: None,
-            loop=None,  # type: ignore[arg-type]
-            client=client,
-        )
-        self.chunks: list[TokenChunk] = []
-        self.refusal: MidfillError | None = None
-        self.over = threading.Event()
-
-    def emit(self, chunk: TokenChunk) -> None:
-        """Keep a chunk."""
-        self.chunks.append(chunk)
-        if chunk.finish_reason is not None:
-            self.over.set()
-
-    def refuse(self, error: MidfillError) -> None:
-        """Keep the error."""
-        self.refusal = error
-        self.over.set()
-
-    @property
-    def text(self) -> str:
-        """All text."""
-        return "".join(chunk.text for chunk in self.chunks)
-
-
-class Engine:
-    """A backend on a fake model, at work in a thread."""
+class Engine(Driver[LlamaBackend]):
+    """A back end on a fake model."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, n_ctx: int, n_slots: int) -> None:
         self.llama = FakeLlama(n_ctx)
         monkeypatch.setattr(llama_backend, "LlamaModel", lambda *_: self.llama)
-        options = EngineOptions(n_slots=n_slots)
-        self.backend = llama_backend.LlamaBackend(options, lambda _: True)
-        self.lanes = Lanes()
-        self._thread = threading.Thread(target=self.backend.serve, args=(self.lanes,))
+        super().__init__(LlamaBackend(EngineOptions(n_slots=n_slots), lambda _: True))
 
     def __enter__(self) -> Engine:
-        self._thread.start()
+        super().__enter__()
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self.lanes.close()
-        self._thread.join(30)
-        assert not self._thread.is_alive()
 
     def ask(self, before: str, after: str, client: str = "a", **options: Any) -> Recorder:
         """Put a job into its lane."""
-        segments = (
-            Segment(role="fim_prefix"),
-            Segment(role="text", text=before),
-            Segment(role="fim_suffix"),
-            Segment(role="text", text=after),
-            Segment(role="fim_middle"),
-        )
-        sampling = SamplingParams(max_tokens=options.pop("max_tokens", 12))
-        job = Recorder(
-            Generate(request_id=1, segments=segments, sampling=sampling, **options), client
-        )
-        self.lanes.put(job)
-        if job.request.lane == "interactive":
-            self.backend.make_way(job)
-        return job
-
-    def cancel(self, job: Recorder) -> None:
-        """Lose interest."""
-        job.cancel()
-        self.backend.interrupt(job)
+        options.setdefault("max_tokens", 12)
+        return self.put(Recorder(fim_request(before, after, **options), client))
 
     def check(self, job: Recorder) -> None:
         """A job that was not cancelled gave what it must; a cancelled one the beginning of it."""
-        assert job.over.wait(30)
+        job.wait()
         assert job.refusal is None
         expected = expected_text(self.llama, job.request.segments, job.request.sampling.max_tokens)
-        if job.chunks[-1].finish_reason == "cancelled":
+        if job.last.finish_reason == "cancelled":
             assert job.cancelled
             assert expected.startswith(job.text)
         else:
@@ -186,6 +124,6 @@ def test_any_session_gives_every_text_right(monkeypatch: pytest.MonkeyPatch, see
             if chance.random() < 0.3:
                 engine.cancel(chance.choice(jobs))
             if chance.random() < 0.4:
-                assert job.over.wait(30)
+                job.wait()
         for job in jobs:
             engine.check(job)
