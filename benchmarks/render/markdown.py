@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from benchmarks.summary import RunInfo, Summary, Table, heading, show, tally
+from benchmarks.summary import RunInfo, Summary, Table, Verdict, heading, show, tally
 
 MARKS = {"ahead": "✓", "level": "=", "behind": "✗"}
+_MAX_WINS = 6
 
 
 def document(summaries: Mapping[str, Summary]) -> str:
@@ -28,8 +29,13 @@ def render(summary: Summary) -> str:
 
 
 def excerpt(summary: Summary, tables: Sequence[Table]) -> str:
-    """Headline, all verdicts, some of the tables, and what it was made with."""
-    return "\n\n".join([*_findings(summary, tables), _text(provenance(summary.run))])
+    """Headline, verdicts, some of the tables, and what it was made with.
+
+    Many comparisons that midfill wins are only counted; the others always stand there in full.
+    """
+    return "\n\n".join(
+        [*_findings(summary, tables, n_wins=_MAX_WINS), _text(provenance(summary.run))]
+    )
 
 
 def table(item: Table) -> str:
@@ -59,16 +65,27 @@ def option(setting: object) -> str:
     return " ".join(map(str, setting)) if isinstance(setting, list) else str(setting)
 
 
-def _findings(summary: Summary, tables: Sequence[Table]) -> list[str]:
+def _findings(summary: Summary, tables: Sequence[Table], n_wins: int | None = None) -> list[str]:
     parts = [_text(summary.headline)]
     if summary.verdicts:
-        lines = [f"- {MARKS[v.outcome]} {v.outcome}: {_text(v.text)}" for v in summary.verdicts]
-        parts.append("\n".join(lines))
+        parts.append("\n".join(_verdicts(summary.verdicts, n_wins)))
     for item in tables:
         parts += [f"**{_text(item.title)}**", table(item)]
         if item.note:
             parts.append(_text(item.note))
     return parts
+
+
+def _verdicts(verdicts: Sequence[Verdict], n_wins: int | None) -> list[str]:
+    """A line for each; above ``n_wins`` wins, one line for all of those."""
+    wins = [verdict for verdict in verdicts if verdict.outcome == "ahead"]
+    counted = n_wins is not None and len(wins) > n_wins
+    shown = [verdict for verdict in verdicts if not counted or verdict.outcome != "ahead"]
+    lines = [f"- {MARKS[v.outcome]} {v.outcome}: {_text(v.text)}" for v in shown]
+    if counted:
+        rest = "; the others:" if shown else "."
+        lines.insert(0, f"- {MARKS['ahead']} ahead: {len(wins)} of {len(verdicts)}{rest}")
+    return lines
 
 
 def _text(text: str) -> str:

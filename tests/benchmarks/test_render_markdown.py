@@ -57,6 +57,20 @@ def test_whole_summary() -> None:
     )
 
 
+def test_an_excerpt_counts_many_wins() -> None:
+    """Only what was won is shortened, and only where there is much of it."""
+    wins = [Verdict(text=f"win {number}", outcome="ahead") for number in range(7)]
+    others = (Verdict(text="draw", outcome="level"), Verdict(text="loss", outcome="behind"))
+    few = markdown.excerpt(makers.summary(verdicts=(*wins[:6], *others)), ())
+    assert few.count("✓ ahead: win") == 6
+    many = markdown.excerpt(makers.summary(verdicts=(*wins, *others)), ()).split("\n\n")[1]
+    assert many.splitlines() == [
+        "- ✓ ahead: 7 of 9; the others:",
+        "- = level: draw",
+        "- ✗ behind: loss",
+    ]
+
+
 def test_document_counts_outcomes() -> None:
     """The whole report begins with how many comparisons ended how, lost ones too."""
     lost = makers.summary(verdicts=(Verdict(text="x", outcome="behind"),))
