@@ -68,7 +68,7 @@ class CompletionSettings(msgspec.Struct, frozen=True, kw_only=True):
         debounce_ms: pause after the last keystroke before the engine is asked.
         answer_ms: a client that cannot take partial results gets the text at hand after this.
         temperature: 0 is greedy.
-        healing: whether a word that is half typed is generated anew, see engine/healing.py.
+        healing: whether a word that is half typed is generated anew, see engine/llama/healing.py.
         disabled_languages: LSP language ids without suggestions.
         max_document_bytes: larger documents get no suggestions.
     """

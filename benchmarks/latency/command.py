@@ -130,7 +130,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _setup(args: argparse.Namespace) -> Setup:
-    from lsp_server.engine.llama import usable_cores
+    from lsp_server.engine.llama.native import usable_cores
 
     resolved = engine_options(Settings(model=ModelSettings(id=args.model)))
     return Setup(

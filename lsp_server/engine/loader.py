@@ -29,7 +29,7 @@ def open_backend(options: EngineOptions, on_progress: Callable[[float], bool]) -
 
     ensure_trusted(Path(options.model_path))
     try:
-        from lsp_server.engine.llama_backend import LlamaBackend
+        from lsp_server.engine.llama.backend import LlamaBackend
     except (ImportError, OSError, RuntimeError) as error:
         raise EngineUnavailableError(
             f"llama-cpp-python cannot be imported ({error}).",

@@ -14,10 +14,10 @@ from lsp_server.engine import protocol
 from lsp_server.engine.client import Breaker
 from lsp_server.engine.job import Job, StopStrings
 from lsp_server.engine.lanes import Lanes
+from lsp_server.engine.llama.reuse import Plan
+from lsp_server.engine.llama.slots import Slot, SlotTable
 from lsp_server.engine.options import EngineOptions
 from lsp_server.engine.protocol import Generate
-from lsp_server.engine.reuse import Plan
-from lsp_server.engine.slots import Slot, SlotTable
 from lsp_server.errors import ProtocolError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lsp_server.engine.healing import Healing, Vocabulary, give_back
+from lsp_server.engine.llama.healing import Healing, Vocabulary, give_back
 
 PIECES = [
     b"",

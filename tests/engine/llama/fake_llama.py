@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from context.types import Segment
-from lsp_server.engine.llama import Aborted, ContextFull, Encoded, Entry
-from lsp_server.engine.reuse import Block
+from lsp_server.engine.llama.model import Aborted, ContextFull, Entry
+from lsp_server.engine.llama.reuse import Block
+from lsp_server.engine.llama.tokenizer import Encoded
 
 _ROLES = {"fim_prefix": (1,), "fim_suffix": (2,), "fim_middle": (3,)}
 _STOP = 4
@@ -45,6 +46,23 @@ class FakeSampler:
         """Nothing to free."""
 
 
+class FakeTokenizer:
+    """A token a character."""
+
+    def encode(self, segments: Sequence[Segment], heal_bytes: int = 0) -> Encoded:
+        """Markers and characters."""
+        parts = [[*_ROLES.get(segment.role, ()), *map(ord, segment.text)] for segment in segments]
+        return Encoded([*itertools.chain(*parts)], tuple(map(len, parts)), b"")
+
+    def is_stop(self, token: int) -> bool:
+        """Whether it ends a text."""
+        return token == _STOP
+
+    def piece(self, token: int) -> bytes:
+        """The character."""
+        return chr(token).encode()
+
+
 class FakeLlama:
     """Stands in for LlamaModel.
 
@@ -60,6 +78,7 @@ class FakeLlama:
     supports_gpu = False
 
     def __init__(self, n_ctx: int, seed: int = 0) -> None:
+        self.tokenizer = FakeTokenizer()
         self.n_ctx = n_ctx
         self.n_ubatch = 2 * _N_UBATCH
         self.n_evaluated = 0
@@ -68,21 +87,6 @@ class FakeLlama:
         self._cells: list[Cell] = []
         self._aborted = False
         self._chance = random.Random(seed)
-
-    # -- text ----------------------------------------------------------------------------
-
-    def encode(self, segments: Sequence[Segment], heal_bytes: int = 0) -> Encoded:
-        """A token a character."""
-        parts = [[*_ROLES.get(segment.role, ()), *map(ord, segment.text)] for segment in segments]
-        return Encoded([*itertools.chain(*parts)], tuple(map(len, parts)), b"")
-
-    def is_stop(self, token: int) -> bool:
-        """Whether it ends a text."""
-        return token == _STOP
-
-    def piece(self, token: int) -> bytes:
-        """The character."""
-        return chr(token).encode()
 
     def logprob(self, token: int, index: int) -> float:
         """Any."""
@@ -186,7 +190,7 @@ def predict(tokens: Sequence[int]) -> int:
 
 def expected_text(llama: FakeLlama, segments: Sequence[Segment], max_tokens: int) -> str:
     """What a request must give."""
-    tokens = list(llama.encode(segments).tokens)
+    tokens = list(llama.tokenizer.encode(segments).tokens)
     text = ""
     while len(text) < max_tokens and (token := predict(tokens)) != _STOP:
         tokens.append(token)

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from lsp_server.engine.reuse import GAP, Plan, plan_reuse
+from lsp_server.engine.llama.reuse import GAP, Plan, plan_reuse
 
 SUF, MID = 1, 2
 N_SEAM = 5

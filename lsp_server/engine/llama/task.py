@@ -5,11 +5,12 @@ from __future__ import annotations
 import codecs
 from collections import deque
 
-from lsp_server.engine.healing import Healing
 from lsp_server.engine.job import Clock, Job, StopStrings
-from lsp_server.engine.llama import Encoded, LlamaModel
-from lsp_server.engine.reuse import GAP, Block, Plan
-from lsp_server.engine.slots import Slot
+from lsp_server.engine.llama.healing import Healing
+from lsp_server.engine.llama.model import LlamaModel
+from lsp_server.engine.llama.reuse import GAP, Block, Plan
+from lsp_server.engine.llama.slots import Slot
+from lsp_server.engine.llama.tokenizer import Encoded
 from lsp_server.types import FinishReason
 
 
@@ -102,18 +103,18 @@ class Task:
         if sampling.max_tokens == 0:
             return "length"
         if wanted := self._healing.wanted:
-            fitting = self._llama.vocabulary.fitting(wanted)
+            fitting = self._llama.tokenizer.vocabulary.fitting(wanted)
             if not len(fitting):
                 return "stop"
             token, logprob = self._llama.best_among(fitting, index)
         else:
             token = self._sampler.pick(index)
-            if self._llama.is_stop(token):
+            if self._llama.tokenizer.is_stop(token):
                 self.job.send(self._watch.flush() + self._utf8.decode(b"", final=True))
                 return "stop"
             logprob = self._llama.logprob(token, index)
         self.clock.n_generated += 1
-        beyond = self._healing.feed(self._llama.piece(token))
+        beyond = self._healing.feed(self._llama.tokenizer.piece(token))
         if beyond:
             self.clock.first_token()
         text, stopped = self._watch.feed(self._utf8.decode(beyond))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from context.sequences import common_prefix_length
-from lsp_server.engine.reuse import Plan, plan_reuse
+from lsp_server.engine.llama.reuse import Plan, plan_reuse
 
 # A prompt that keeps less than this share of a slot's beginning may find more by moving blocks.
 _MIN_KEPT = 0.25

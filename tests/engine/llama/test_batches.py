@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from lsp_server.engine import llama_backend
-from lsp_server.engine.llama_backend import LlamaBackend
+from lsp_server.engine.llama import backend as llama_backend
+from lsp_server.engine.llama.backend import LlamaBackend
 from lsp_server.engine.options import EngineOptions
 from tests.engine.driver import Driver, Recorder, fim_request
-from tests.engine.fake_llama import FakeLlama, expected_text
+from tests.engine.llama.fake_llama import FakeLlama, expected_text
 
 
 class Engine(Driver[LlamaBackend]):

@@ -11,13 +11,13 @@ from context.sequences import common_prefix_length
 from lsp_server.engine.backend import BackendInfo, refusing
 from lsp_server.engine.job import Clock, Job
 from lsp_server.engine.lanes import Lanes
-from lsp_server.engine.llama import Aborted, ContextFull, Entry, LlamaModel
+from lsp_server.engine.llama.model import Aborted, ContextFull, Entry, LlamaModel
+from lsp_server.engine.llama.refresh import refresh
+from lsp_server.engine.llama.reuse import Plan
+from lsp_server.engine.llama.slots import Slot, SlotTable
+from lsp_server.engine.llama.task import Task
 from lsp_server.engine.options import EngineOptions
 from lsp_server.engine.protocol import LANES, SlotStatus
-from lsp_server.engine.refresh import refresh
-from lsp_server.engine.reuse import Plan
-from lsp_server.engine.slots import Slot, SlotTable
-from lsp_server.engine.task import Task
 from lsp_server.errors import EngineRefusedError
 from lsp_server.types import FinishReason
 
@@ -140,7 +140,7 @@ class LlamaBackend:
     def _start(self, job: Job) -> Task:
         clock = Clock(job)
         request = job.request
-        prompt = self._llama.encode(request.segments, request.heal_bytes)
+        prompt = self._llama.tokenizer.encode(request.segments, request.heal_bytes)
         clock.n_prompt = len(prompt.tokens)
         self._check_size(len(prompt.tokens), request.sampling.max_tokens)
         slot, plan = self._choose(prompt.tokens)

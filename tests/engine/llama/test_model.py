@@ -15,7 +15,7 @@ from lsp_server.types import TokenChunk
 from tests.engine.driver import Driver, Recorder, fim_request
 
 if TYPE_CHECKING:
-    from lsp_server.engine.llama_backend import LlamaBackend
+    from lsp_server.engine.llama.backend import LlamaBackend
 
 pytestmark = pytest.mark.model
 
@@ -35,7 +35,7 @@ AFTER = "\n\n\nprint(load('x.json'))\n"
 @pytest.fixture(scope="module")
 def backend(default_model_cache: Path) -> Iterator[Driver[LlamaBackend]]:
     """The loaded model."""
-    from lsp_server.engine.llama_backend import LlamaBackend
+    from lsp_server.engine.llama.backend import LlamaBackend
     from lsp_server.models import catalog
 
     path = default_model_cache / "models" / catalog.default_entry(None).filename
@@ -177,21 +177,21 @@ def test_cancel_in_decode_ends_after_the_token(backend: Driver[LlamaBackend]) ->
 
 def test_markers_in_text_are_no_tokens(backend: Driver[LlamaBackend]) -> None:
     """FIM and chat markers in user text are tokenized as plain characters."""
-    llama = backend.backend._llama
+    tokenizer = backend.backend._llama.tokenizer
     markers = ["<|fim_prefix|>", "<|fim_middle|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     for marker in markers:
-        ids = llama.tokenize(f"a{marker}b")
+        ids = tokenizer.tokenize(f"a{marker}b")
         assert len(ids) > 3
-        assert not any(llama.is_control(i) or llama.is_stop(i) for i in ids)
-        assert b"".join(llama.piece(i) for i in ids).decode() == f"a{marker}b"
+        assert not any(tokenizer.is_control(i) or tokenizer.is_stop(i) for i in ids)
+        assert b"".join(tokenizer.piece(i) for i in ids).decode() == f"a{marker}b"
 
 
 @pytest.mark.parametrize("text", ["", "é漢🎉", "\ud800", "\0", "a\r\nb", " " * 5000])
 def test_any_text_can_be_tokenized(backend: Driver[LlamaBackend], text: str) -> None:
     """Whatever a document holds becomes tokens that give it back."""
-    llama = backend.backend._llama
-    ids = llama.tokenize(text)
-    assert b"".join(llama.piece(i) for i in ids) == text.encode("utf-8", "replace")
+    tokenizer = backend.backend._llama.tokenizer
+    ids = tokenizer.tokenize(text)
+    assert b"".join(tokenizer.piece(i) for i in ids) == text.encode("utf-8", "replace")
 
 
 def test_a_prompt_beyond_the_context_is_refused(backend: Driver[LlamaBackend]) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lsp_server.engine.llama import Aborted, Entry, LlamaModel
-from lsp_server.engine.reuse import GAP, Block
-from lsp_server.engine.slots import Slot
+from lsp_server.engine.llama.model import Aborted, Entry, LlamaModel
+from lsp_server.engine.llama.reuse import GAP, Block
+from lsp_server.engine.llama.slots import Slot
 
 # Small enough that a key typed meanwhile loses little, large enough to run at full speed.
 _N_CHUNK = 64

@@ -1,0 +1,7 @@
+"""The llama.cpp back end.
+
+Reading order: backend (several jobs, each step one batch), task (a job at work), slots and reuse
+(how a prompt is made out of the KV cache of an earlier one), refresh (what was moved, evaluated
+again in a pause), healing (half-typed words). Nearest to llama.cpp, and the only importers of
+llama_cpp: model (the KV cache), weights, tokenizer, sampler, native.
+"""

@@ -1,0 +1,58 @@
+"""What llama.cpp shares with the process around it: its log, its abort flag, the cores."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import Any
+
+import llama_cpp
+import psutil
+
+
+class NativeLog:
+    """Keeps the last lines llama.cpp printed: its only account of why a load failed."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._callback = llama_cpp.llama_log_callback(self._write)
+        llama_cpp.llama_log_set(self._callback, ctypes.c_void_p(0))
+
+    def _write(self, level: int, text: bytes, _user_data: object) -> None:
+        if level in (3, 4):  # warnings and errors
+            self.lines.append(text.decode("utf-8", "replace").strip())
+            del self.lines[:-20]
+
+    def last_error(self) -> str:
+        """The last message, without paths longer than a line."""
+        return next((line for line in reversed(self.lines) if line), "no reason given")[:300]
+
+
+class AbortFlag:
+    """Stops the evaluation in a context; any thread may raise it.
+
+    Args:
+        context: llama.cpp's pointer to the context; the flag must outlive it.
+    """
+
+    def __init__(self, context: Any) -> None:
+        # A C function that reads one byte: llama.cpp calls it from its worker threads, and
+        # it must not wait for Python's lock. strlen over {flag, 0} gives 0 or 1.
+        self._flag = (ctypes.c_char * 2)(b"\0", b"\0")
+        strlen = ctypes.cast(ctypes.CDLL(None).strlen, ctypes.c_void_p).value
+        self._callback = ctypes.cast(strlen or 0, llama_cpp.ggml_abort_callback)
+        llama_cpp.llama_set_abort_callback(context, self._callback, ctypes.addressof(self._flag))
+
+    def set(self) -> None:
+        """Stop what runs, and everything after it."""
+        self._flag[0] = b"\1"
+
+    def clear(self) -> None:
+        """Allow evaluations again."""
+        self._flag[0] = b"\0"
+
+
+def usable_cores() -> int:
+    """Physical cores this process may use; hyper-threads only slow the matrix work down."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(allowed or 1, psutil.cpu_count(logical=False) or allowed or 1))
