@@ -32,9 +32,11 @@ from lsp_server.types import (
     OnStatus,
     SamplingParams,
     Skip,
+    Snapshot,
     Status,
     StatusKind,
 )
+from lsp_server.warmup import Spot, WarmUp
 
 log = logging.getLogger("midfill.completion")
 
@@ -44,6 +46,7 @@ _CPU_BUDGET = Budget(n_prefix_tokens=768, n_suffix_tokens=192)
 _GPU_BUDGET = Budget(n_prefix_tokens=3072, n_suffix_tokens=1024)
 _CPU_MAX_TOKENS, _GPU_MAX_TOKENS = 96, 192
 _N_DOCUMENTS = 32
+_MAX_SHORT_LINES = 100
 _AROUND_CHARS = 2000
 
 
@@ -76,6 +79,7 @@ class CompletionService:
         self._client_name = client_name
         self._engine: EngineClient | None = None
         self._scheduler = Scheduler(self._settings.completion.debounce_ms)
+        self._warm_up = WarmUp(self._evaluate_ahead)
         self._trees: OrderedDict[str, SyntaxTree] = OrderedDict()
         self._accounts: OrderedDict[str, Account] = OrderedDict()
         self._status: Status | None = None
@@ -129,6 +133,7 @@ class CompletionService:
             on_partial: called with the growing suggestion.
             on_explain: called once with what went into it.
         """
+        self._warm_up.cancel()
         if self._tracker:
             self._tracker.requested(request, model=self._model_id)
         explained: list[Explanation] = []
@@ -185,14 +190,21 @@ class CompletionService:
         if self._tracker:
             self._tracker.dismissed(completion_id)
 
-    def document_opened(self, uri: str) -> None:
-        """Get the engine up while the user reads."""
+    def document_opened(self, snapshot: Snapshot) -> None:
+        """Get the engine up while the user reads.
+
+        Of a short document all text is in the prompt, wherever the cursor will be.
+        """
         with contextlib.suppress(MidfillError):
             client = self._client()
             self._spawn(self._connect(client))
+        if len(snapshot.lines) <= _MAX_SHORT_LINES:
+            self.cursor_at(snapshot, len(snapshot.lines) - 1, 0)
 
-    def document_changed(self, uri: str) -> None:
-        """A document changed; the tree is brought up to date by the next request."""
+    def cursor_at(self, snapshot: Snapshot, line: int, column: int) -> None:
+        """The next request is likely to come from here."""
+        if self._settings.completion.warm_up:
+            self._warm_up.want(Spot(snapshot=snapshot, line=line, column=column))
 
     def document_closed(self, uri: str) -> None:
         """Forget a document."""
@@ -206,6 +218,7 @@ class CompletionService:
     async def aclose(self) -> None:
         """End all requests, leave the engine, store all events."""
         self._scheduler.cancel_all()
+        self._warm_up.cancel()
         for task in self._background:
             task.cancel()
         if self._engine is not None:
@@ -221,7 +234,7 @@ class CompletionService:
         on_partial: OnPartial | None,
         on_explain: Callable[[Explanation], None],
     ) -> Completion | Skip:
-        if skip := self._gate(request):
+        if skip := self._gate(request.snapshot):
             return skip
         await self._scheduler.debounce(request.trigger)
         client = self._client()
@@ -259,9 +272,23 @@ class CompletionService:
             return Skip(reason=draft.empty_reason, message="The model has nothing to add here.")
         return draft.completion(complete=True)
 
-    def _gate(self, request: CompletionRequest) -> Skip | None:
+    async def _evaluate_ahead(self, spot: Spot) -> None:
+        """Evaluate the prompt of a spot; trouble is told by the request that meets it."""
+        if self._gate(spot.snapshot):
+            return
+        with contextlib.suppress(MidfillError):
+            client = self._client()
+            await client.connect()
+            prompt = fim.build_prompt(self._gather(spot, self._budget(client)))
+            nothing = SamplingParams(max_tokens=0)
+            healed = prompt.heal_bytes if self._settings.completion.healing else 0
+            async for _ in client.generate(
+                prompt.segments, nothing, heal_bytes=healed, lane="warm_up"
+            ):
+                pass
+
+    def _gate(self, snapshot: Snapshot) -> Skip | None:
         settings = self._settings.completion
-        snapshot = request.snapshot
         if not settings.enabled:
             return Skip(reason="disabled", message="Completion is switched off.")
         if snapshot.language in settings.disabled_languages:
@@ -277,7 +304,7 @@ class CompletionService:
             )
         return None
 
-    def _gather(self, request: CompletionRequest, budget: Budget) -> FileContext:
+    def _gather(self, request: CompletionRequest | Spot, budget: Budget) -> FileContext:
         file, cursor = source_file(request.snapshot, request.line, request.column)
         tree = self._tree(request.snapshot.uri, file)
         return gather(file, tree, cursor, budget)

@@ -13,24 +13,20 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgspec
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcInvalidParams
 
 from lsp_server import __version__
+from lsp_server.answers import ACCEPTED_COMMAND, explained, inline_item, menu_item
 from lsp_server.documents import Change, Span
-from lsp_server.draft import Account
 from lsp_server.errors import DocumentError, UsageError
 from lsp_server.lifecycle import messages as wire
-from lsp_server.positions import PositionEncoding, locate, negotiate, units_of
+from lsp_server.positions import locate, negotiate, split_lines, units_of
 from lsp_server.session import Session, log
 from lsp_server.types import Completion, CompletionRequest, Skip, Snapshot, Trigger
 
-ACCEPTED_COMMAND = "midfill.accepted"
-
 _TRIGGER_CHARACTERS = (".", "(", "[", "=", ":", ",")
 _INVOKED = 1
-_MAX_LABEL_CHARS = 60
 
 Handler = Callable[[Session, Any], Any]
 
@@ -85,7 +81,7 @@ def did_open(session: Session, params: wire.DidOpenParams) -> None:
     """``textDocument/didOpen``."""
     item = params.text_document
     session.documents.open(item.uri, item.language_id, item.version, item.text)
-    session.service.document_opened(item.uri)
+    session.service.document_opened(session.documents.get(item.uri).snapshot())
 
 
 def did_change(session: Session, params: wire.DidChangeParams) -> None:
@@ -96,7 +92,21 @@ def did_change(session: Session, params: wire.DidChangeParams) -> None:
     ]
     if not session.documents.change(uri, version, changes):
         log.warning("the version of a document did not grow (%s)", version)
-    session.service.document_changed(uri)
+    if changes and changes[-1].span is not None:
+        _cursor_at(session, uri, *_end_of(changes[-1].span, changes[-1].text, session))
+
+
+def did_move_cursor(session: Session, params: wire.DidMoveCursorParams) -> None:
+    """``midfill/didMoveCursor``: the cursor rests somewhere, in a known document."""
+    if params.text_document.uri in session.documents:
+        position = params.position
+        _cursor_at(session, params.text_document.uri, position.line, position.character)
+
+
+def _cursor_at(session: Session, uri: str, line: int, character: int) -> None:
+    snapshot = session.documents.get(uri).snapshot()
+    where = locate(snapshot.lines, line, character, session.documents.encoding)
+    session.service.cursor_at(snapshot, *where)
 
 
 def did_close(session: Session, params: wire.DocumentParams) -> None:
@@ -146,11 +156,11 @@ async def _inline_completion(
         if task is not None and (task.cancelling() or task.done()):
             # The request has been answered.
             return
-        item = _inline_item(completion, snapshot, encoding)
+        item = inline_item(completion, snapshot, encoding)
         session.notify("$/progress", {"token": token, "value": {"items": [item]}})
 
     completion = await _complete(session, request, None if token is None else send_partial)
-    items = [_inline_item(completion, snapshot, encoding)] if completion else []
+    items = [inline_item(completion, snapshot, encoding)] if completion else []
     return lsp.InlineCompletionList(items=items)
 
 
@@ -169,7 +179,7 @@ async def _completion(session: Session, request: CompletionRequest | None) -> ls
         completion = await _complete(session, request, None)
         if completion is not None:
             encoding = session.documents.encoding
-            items.append(_menu_item(completion, request.snapshot, encoding))
+            items.append(menu_item(completion, request.snapshot, encoding))
     return lsp.CompletionList(is_incomplete=True, items=items)
 
 
@@ -219,7 +229,7 @@ def did_dismiss_completion(session: Session, params: wire.ItemParams) -> None:
 def explain(session: Session, params: wire.DocumentParams) -> dict[str, Any] | None:
     """``midfill/explain``: how the last request in a document was answered, and from what."""
     account = session.service.account(params.text_document.uri)
-    return _explained(account) if account else None
+    return explained(account) if account else None
 
 
 HANDLERS: dict[str, Handler] = {
@@ -231,6 +241,7 @@ HANDLERS: dict[str, Handler] = {
     "textDocument/didClose": did_close,
     "textDocument/didSave": did_save,
     "textDocument/didFocus": did_focus,
+    "midfill/didMoveCursor": did_move_cursor,
     "textDocument/inlineCompletion": inline_completion,
     "textDocument/completion": completion,
     "workspace/executeCommand": execute_command,
@@ -291,6 +302,15 @@ def _span(value: wire.Range | None) -> Span | None:
     )
 
 
+def _end_of(span: Span, text: str, session: Session) -> tuple[int, int]:
+    """Where an edit ends, as an LSP position."""
+    *lines, last = split_lines(text)
+    n_units = units_of(last, len(last), session.documents.encoding)
+    if lines:
+        return span.start_line + len(lines), n_units
+    return span.start_line, span.start_character + n_units
+
+
 def _completion_id(item: wire.Item) -> str:
     arguments = (item.command.arguments if item.command else None) or [None]
     if not isinstance(arguments[0], str):
@@ -304,109 +324,3 @@ def _completion_id(item: wire.Item) -> str:
 
 def _mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-# -- to the wire -------------------------------------------------------------------------
-
-
-def _range(completion: Completion, snapshot: Snapshot, encoding: PositionEncoding) -> lsp.Range:
-    line = snapshot.lines[completion.line]
-    end = completion.column + completion.replace_after
-    start_units = units_of(line, completion.column, encoding)
-    return lsp.Range(
-        start=lsp.Position(line=completion.line, character=start_units),
-        end=lsp.Position(line=completion.line, character=units_of(line, end, encoding)),
-    )
-
-
-def _explained(account: Account) -> dict[str, Any]:
-    answer, explanation = account.answer, account.explanation
-    fields: dict[str, Any] = {"id": account.request_id}
-    if isinstance(answer, Skip):
-        fields |= {"reason": answer.reason, "message": answer.message, "text": ""}
-    else:
-        fields |= {
-            "reason": None,
-            "message": "",
-            "text": answer.text,
-            "model": answer.model,
-            "score": answer.score,
-        }
-    if explanation is not None:
-        fields |= {
-            "timings": _camel(msgspec.to_builtins(explanation.timings)),
-            "raw": explanation.raw,
-            "stop": explanation.stop,
-            "logprobs": explanation.logprobs,
-            "segmentTokens": explanation.segment_tokens,
-            "snippets": [
-                _camel(msgspec.to_builtins(snippet))
-                for snippet in explanation.context.prefix + explanation.context.suffix
-            ],
-        }
-    return fields
-
-
-def _camel(fields: dict[str, Any]) -> dict[str, Any]:
-    """Field names as LSP writes them: ``ttft_ms`` is ``ttftMs``."""
-    return {
-        head + "".join(word.capitalize() for word in rest): value
-        for (head, *rest), value in ((name.split("_"), value) for name, value in fields.items())
-    }
-
-
-def _accept(completion: Completion) -> lsp.Command:
-    return lsp.Command(
-        title="Accept the suggestion", command=ACCEPTED_COMMAND, arguments=[completion.id]
-    )
-
-
-def _inline_item(
-    completion: Completion, snapshot: Snapshot, encoding: PositionEncoding
-) -> lsp.InlineCompletionItem:
-    return lsp.InlineCompletionItem(
-        insert_text=completion.text,
-        range=_range(completion, snapshot, encoding),
-        command=_accept(completion),
-    )
-
-
-def _menu_item(
-    completion: Completion, snapshot: Snapshot, encoding: PositionEncoding
-) -> lsp.CompletionItem:
-    before = snapshot.lines[completion.line][: completion.column]
-    word = _word_at_end(before)
-    text_lines = completion.text.strip().splitlines() or [""]
-    more = " …" if len(text_lines) > 1 else ""
-    shown = (word + completion.text).strip()
-    return lsp.CompletionItem(
-        label=text_lines[0][:_MAX_LABEL_CHARS] + more,
-        kind=lsp.CompletionItemKind.Text,
-        detail="midfill",
-        documentation=lsp.MarkupContent(
-            kind=lsp.MarkupKind.Markdown,
-            value=f"{_fence(shown)}{snapshot.language}\n{shown}\n{_fence(shown)}",
-        ),
-        # Clients filter by the word left of the cursor, which the text goes on from.
-        filter_text=word + text_lines[0],
-        insert_text_format=lsp.InsertTextFormat.PlainText,
-        insert_text_mode=lsp.InsertTextMode.AsIs,
-        text_edit=lsp.TextEdit(
-            range=_range(completion, snapshot, encoding), new_text=completion.text
-        ),
-        command=_accept(completion),
-    )
-
-
-def _word_at_end(text: str) -> str:
-    start = len(text)
-    while start > 0 and (text[start - 1].isalnum() or text[start - 1] == "_"):
-        start -= 1
-    return text[start:]
-
-
-def _fence(text: str) -> str:
-    fence = "```"
-    while fence in text:
-        fence += "`"
-    return fence

@@ -11,7 +11,15 @@ from lsp_server.documents import DocumentStore
 from lsp_server.draft import Account
 from lsp_server.errors import MidfillError
 from lsp_server.lifecycle.reporting import describe
-from lsp_server.types import Completion, CompletionRequest, OnPartial, OnStatus, Skip, Status
+from lsp_server.types import (
+    Completion,
+    CompletionRequest,
+    OnPartial,
+    OnStatus,
+    Skip,
+    Snapshot,
+    Status,
+)
 
 log = logging.getLogger("midfill.lsp")
 
@@ -46,11 +54,11 @@ class Service(Protocol):
     def dismissed(self, completion_id: str) -> None:
         """The user turned a suggestion down."""
 
-    def document_opened(self, uri: str) -> None:
+    def document_opened(self, snapshot: Snapshot) -> None:
         """A document was opened."""
 
-    def document_changed(self, uri: str) -> None:
-        """A document was edited."""
+    def cursor_at(self, snapshot: Snapshot, line: int, column: int) -> None:
+        """The cursor was moved, or text was edited there; columns count code points."""
 
     def document_closed(self, uri: str) -> None:
         """A document was closed."""
@@ -97,7 +105,7 @@ class Unavailable:
         """There was no suggestion, and nobody waits for the document."""
 
     shown = partially_accepted = dismissed = _ignore
-    document_opened = document_changed = document_closed = focused = _ignore
+    document_opened = cursor_at = document_closed = focused = _ignore
 
     async def start(self) -> None:
         """Say what is wrong."""

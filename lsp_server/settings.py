@@ -68,6 +68,7 @@ class CompletionSettings(msgspec.Struct, frozen=True, kw_only=True):
         debounce_ms: pause after the last keystroke before the engine is asked.
         answer_ms: a client that cannot take partial results gets the text at hand after this.
         temperature: 0 is greedy.
+        warm_up: whether the prompt of the likely next request is evaluated while the user reads.
         healing: whether a word that is half typed is generated anew, see engine/llama/healing.py.
         disabled_languages: LSP language ids without suggestions.
         max_document_bytes: larger documents get no suggestions.
@@ -82,6 +83,7 @@ class CompletionSettings(msgspec.Struct, frozen=True, kw_only=True):
     debounce_ms: Milliseconds = 30.0
     answer_ms: Milliseconds = 4000.0
     temperature: Annotated[float, Meta(ge=0, le=2)] = 0.0
+    warm_up: bool = True
     healing: bool = True
     disabled_languages: tuple[str, ...] = ()
     max_document_bytes: Annotated[int, Meta(ge=0)] = 4 * 1024 * 1024

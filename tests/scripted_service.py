@@ -27,7 +27,15 @@ import threading
 
 from lsp_server.draft import Account
 from lsp_server.errors import EngineUnavailableError
-from lsp_server.types import Completion, CompletionRequest, OnPartial, OnStatus, Skip, Status
+from lsp_server.types import (
+    Completion,
+    CompletionRequest,
+    OnPartial,
+    OnStatus,
+    Skip,
+    Snapshot,
+    Status,
+)
 
 SECRET = "SECRET_SOURCE_TEXT"
 
@@ -146,13 +154,13 @@ class ScriptedService:
         """Take note."""
         self._note("dismissed", completion_id)
 
-    def document_opened(self, uri: str) -> None:
+    def document_opened(self, snapshot: Snapshot) -> None:
         """Take note."""
-        self._note("document_opened", uri)
+        self._note("document_opened", snapshot.uri)
 
-    def document_changed(self, uri: str) -> None:
+    def cursor_at(self, snapshot: Snapshot, line: int, column: int) -> None:
         """Take note."""
-        self._note("document_changed", uri)
+        self._note("cursor_at", (snapshot.text, line, column))
 
     def document_closed(self, uri: str) -> None:
         """Take note."""

@@ -17,6 +17,7 @@ from lsp_server.documents import TextDocument
 from lsp_server.draft import Explanation, source_file
 from lsp_server.engine import spawn
 from lsp_server.types import Completion, CompletionRequest, Skip, Status
+from lsp_server.warmup import Spot
 from tests.scripted_engine import write_script
 
 Serve = Callable[..., CompletionService]
@@ -52,6 +53,19 @@ def request(
         line=len(lines) - 1,
         column=len(lines[-1]),
     )
+
+
+def watch_evaluation(service: CompletionService) -> asyncio.Event:
+    """Set once a prompt was evaluated ahead, or found not worth it."""
+    done = asyncio.Event()
+    evaluate = service._warm_up._evaluate
+
+    async def watched(spot: Spot) -> None:
+        await evaluate(spot)
+        done.set()
+
+    service._warm_up._evaluate = watched
+    return done
 
 
 def text_of(answer: Completion | Skip) -> str:
@@ -315,3 +329,31 @@ async def test_a_skip_is_remembered_with_its_reason(serve: Serve) -> None:
     assert account is not None
     assert isinstance(account.answer, Skip)
     assert (account.answer.reason, account.explanation) == ("disabled", None)
+
+
+async def test_the_prompt_at_the_cursor_is_evaluated_ahead(serve: Serve) -> None:
+    """The next request from there finds its prompt in the engine's cache."""
+    service = serve({"after": "return ", "text": "a + b"})
+    asked = request("def add(a, b):\n    return ‸\n")
+    evaluated = watch_evaluation(service)
+    service.cursor_at(asked.snapshot, asked.line, asked.column)
+    await asyncio.wait_for(evaluated.wait(), 60)
+    answer = await service.complete(asked)
+    assert isinstance(answer, Completion)
+    assert answer.timings.n_reused == answer.timings.n_prompt > 0
+
+
+@pytest.mark.parametrize("switched_off", [{"warm_up": False}, {"enabled": False}])
+async def test_nothing_is_evaluated_ahead_when_switched_off(
+    serve: Serve, switched_off: dict[str, bool]
+) -> None:
+    """Without warm-ups, or without completions, the engine is left alone."""
+    service = serve({"after": "return ", "text": "a + b"}, **switched_off)
+    asked = request("def add(a, b):\n    return ‸\n")
+    evaluated = watch_evaluation(service)
+    service.cursor_at(asked.snapshot, asked.line, asked.column)
+    if "enabled" in switched_off:
+        await asyncio.wait_for(evaluated.wait(), 60)
+    else:
+        assert service._warm_up._task is None
+    assert service._engine is None

@@ -195,12 +195,49 @@ async def test_edits_reach_the_document_and_the_service_hears_of_them() -> None:
     names = [name for name, _ in client.service.events]
     assert names == [
         "document_opened",
-        "document_changed",
-        "document_changed",
+        "cursor_at",
         "focused",
         "document_closed",
     ]
     assert URI not in client.session.documents
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "text", "expected"),
+    [
+        ((1, 1), (1, 1), "é", (1, 2)),
+        ((0, 0), (1, 1), "", (0, 0)),
+        ((0, 4), (0, 4), "x\r\n🎉y", (1, 2)),
+        ((1, 0), (1, 1), "a\nb\n", (3, 0)),
+        ((9, 9), (9, 9), "end", (1, 6)),
+    ],
+)
+def test_the_cursor_is_where_an_edit_ends(
+    start: tuple[int, int], end: tuple[int, int], text: str, expected: tuple[int, int]
+) -> None:
+    """Line and code-point column behind the last inserted character."""
+    client = Client()
+    client.open("one 🎉\ntwo")
+    span = {
+        "start": {"line": start[0], "character": start[1]},
+        "end": {"line": end[0], "character": end[1]},
+    }
+    change = {"range": span, "text": text}
+    params = {"textDocument": {"uri": URI, "version": 2}, "contentChanges": [change]}
+    client.call("textDocument/didChange", params)
+    name, what = client.service.events[-1]
+    assert name == "cursor_at"
+    assert what == (client.session.documents.get(URI).text, *expected)
+
+
+def test_the_client_may_say_where_the_cursor_rests() -> None:
+    """A position in UTF-16 units; a document that is not open is left alone."""
+    client = Client()
+    client.open("🎉x = 1")
+    params = {"textDocument": {"uri": URI}, "position": {"line": 0, "character": 3}}
+    client.call("midfill/didMoveCursor", params)
+    client.call("midfill/didMoveCursor", {**params, "textDocument": {"uri": "file:///no"}})
+    assert client.service.events[1:] == [("cursor_at", ("🎉x = 1", 0, 2))]
 
 
 @pytest.mark.parametrize("method", ["textDocument/didChange", "textDocument/didClose"])

@@ -15,9 +15,9 @@ from typing import Any
 from benchmarks.machine import ROOT
 from benchmarks.replay.lsp_client import Json, LspClient
 from benchmarks.replay.types import Project, Suggestion
+from lsp_server.answers import ACCEPTED_COMMAND
 from lsp_server.documents import Change, Span, TextDocument
 from lsp_server.errors import EngineError
-from lsp_server.handlers import ACCEPTED_COMMAND
 from lsp_server.positions import units_of
 
 TIMEOUT_S = 120.0
@@ -51,7 +51,9 @@ class LspServer:
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         layers: dict[str, dict[str, Any]] = {
-            "engine": {"n_slots": 1, "idle_exit_s": _ENGINE_IDLE_S}
+            "engine": {"n_slots": 1, "idle_exit_s": _ENGINE_IDLE_S},
+            # What is in the cache must depend on the requests alone, not on the time between.
+            "completion": {"warm_up": False},
         }
         for section, values in (settings or {}).items():
             layers[section] = {**layers.get(section, {}), **values}

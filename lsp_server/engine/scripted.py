@@ -105,6 +105,8 @@ class ScriptedBackend:
         )
 
     def _stream(self, job: Job, clock: Clock, reply: Reply) -> FinishReason:
+        if job.request.sampling.max_tokens == 0:
+            return "length"
         pieces = reply.pieces or tuple(_words(reply.text))
         for piece in pieces[: job.request.sampling.max_tokens]:
             if job.wait_cancelled(reply.interval_ms / 1000):

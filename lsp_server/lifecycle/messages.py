@@ -98,6 +98,13 @@ class DidFocusParams(_Params, frozen=True):
     text_document: TextDocumentIdentifier | None = None
 
 
+class DidMoveCursorParams(_Params, frozen=True):
+    """``midfill/didMoveCursor``: the cursor rests at a position."""
+
+    text_document: TextDocumentIdentifier
+    position: Position
+
+
 class SelectedCompletionInfo(_Params, frozen=True):
     """The item selected in the editor's completion menu."""
 
@@ -198,6 +205,7 @@ PARAMS: dict[str, type[_Params] | None] = {
     "textDocument/didClose": DocumentParams,
     "textDocument/didSave": DocumentParams,
     "textDocument/didFocus": DidFocusParams,
+    "midfill/didMoveCursor": DidMoveCursorParams,
     "textDocument/inlineCompletion": InlineCompletionParams,
     "textDocument/completion": CompletionParams,
     "textDocument/didShowCompletion": ItemParams,
