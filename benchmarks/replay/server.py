@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import shutil
-import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import ROOT
-from benchmarks.replay.lsp_client import Json, LspClient
+from benchmarks.lsp.client import Json
+from benchmarks.lsp.server import PrivateServer
 from benchmarks.replay.types import Project, Suggestion
 from lsp_server.answers import ACCEPTED_COMMAND
 from lsp_server.documents import Change, Span, TextDocument
@@ -58,10 +53,7 @@ class LspServer:
         for section, values in (settings or {}).items():
             layers[section] = {**layers.get(section, {}), **values}
         self._settings = layers
-        self._timeout_s = timeout_s
-        # A short name: the address of a Unix socket holds about 100 bytes.
-        self._home = Path(tempfile.mkdtemp(prefix="mfb-"))
-        self._client: LspClient | None = None
+        self._server = PrivateServer(self._notified, timeout_s=timeout_s)
         self._root: Path | None = None
         self._uri = ""
         self._version = 0
@@ -74,38 +66,15 @@ class LspServer:
     @property
     def state_dir(self) -> Path:
         """Where the server keeps its acceptance log; gone once the server is closed."""
-        return self._home / "state"
+        return self._server.state_dir
 
     async def start(self, project: Project) -> None:
         """Start a server in the project's folder; the one of another project ends first."""
-        if self._client is not None and self._root == project.root:
+        if self._server.running and self._root == project.root:
             return
-        await self._leave()
+        await self._server.leave()
         self._root = project.root
-        self._client = LspClient(
-            [sys.executable, "-m", "lsp_server.cli", "serve"],
-            cwd=str(ROOT),
-            environment=self._environment(),
-            timeout_s=self._timeout_s,
-            on_notification=self._notified,
-        )
-        await self._client.start()
-        uri = project.root.absolute().as_uri()
-        await self._client.request(
-            "initialize",
-            {
-                "processId": os.getpid(),
-                "clientInfo": {"name": "midfill-benchmarks"},
-                "rootUri": uri,
-                "workspaceFolders": [{"uri": uri, "name": project.root.name}],
-                "capabilities": {
-                    "general": {"positionEncodings": ["utf-16"]},
-                    "textDocument": {"inlineCompletion": {}},
-                },
-                "initializationOptions": self._settings,
-            },
-        )
-        await self._client.notify("initialized", {})
+        await self._server.start(project.root, self._settings)
 
     async def open(self, path: str, text: str) -> None:
         """See Suggester."""
@@ -118,8 +87,8 @@ class LspServer:
         self._version = 1
         self._document = _document(self._uri, text)
         item = {"uri": self._uri, "languageId": "python", "version": 1, "text": text}
-        await self._server.notify("textDocument/didOpen", {"textDocument": item})
-        await self._server.notify("textDocument/didFocus", {"textDocument": {"uri": self._uri}})
+        await self._server.client.notify("textDocument/didOpen", {"textDocument": item})
+        await self._server.client.notify("textDocument/didFocus", self._named)
 
     async def _empty_cache(self) -> None:
         path, text = _REST
@@ -143,7 +112,7 @@ class LspServer:
         )
         self._version += 1
         self._document.change(self._version, [Change(text=text, span=span)])
-        await self._server.notify(
+        await self._server.client.notify(
             "textDocument/didChange",
             {
                 "textDocument": {"uri": self._uri, "version": self._version},
@@ -160,7 +129,7 @@ class LspServer:
         self._n_asked += 1
         token = f"suggestion-{self._n_asked}"
         started_s = time.perf_counter()
-        result = await self._server.request(
+        result = await self._server.client.request(
             "textDocument/inlineCompletion",
             {
                 "textDocument": {"uri": self._uri},
@@ -172,10 +141,7 @@ class LspServer:
         total_s = time.perf_counter() - started_s
         items = result["items"] if result else []
         first_s = self._first_partial_s.pop(token, None)
-        explained: Json = (
-            await self._server.request("midfill/explain", {"textDocument": {"uri": self._uri}})
-            or {}
-        )
+        explained: Json = await self._server.client.request("midfill/explain", self._named) or {}
         if not items:
             self._check(explained)
         shown_ms = 1000 * ((total_s if first_s is None else first_s - started_s) if items else 0)
@@ -187,63 +153,34 @@ class LspServer:
         await self._show(suggestion)
         if n_characters >= len(suggestion.text):
             params: Json = {"command": ACCEPTED_COMMAND, "arguments": [suggestion.id]}
-            await self._server.request("workspace/executeCommand", params)
+            await self._server.client.request("workspace/executeCommand", params)
         else:
             n_utf16 = units_of(suggestion.text, n_characters, "utf-16")
             params = {"item": self._item, "acceptedLength": n_utf16}
-            await self._server.notify("textDocument/didPartiallyAcceptCompletion", params)
+            await self._server.client.notify("textDocument/didPartiallyAcceptCompletion", params)
 
     async def dismiss(self, suggestion: Suggestion) -> None:
         """See Suggester."""
         await self._show(suggestion)
-        await self._server.notify("midfill/didDismissCompletion", {"item": self._item})
+        await self._server.client.notify("midfill/didDismissCompletion", {"item": self._item})
 
     async def _show(self, suggestion: Suggestion) -> None:
         if self._item.get("command", {}).get("arguments") != [suggestion.id]:
             raise ValueError("only the last suggestion can be accepted or dismissed")
-        await self._server.notify("textDocument/didShowCompletion", {"item": self._item})
+        await self._server.client.notify("textDocument/didShowCompletion", {"item": self._item})
 
     async def close(self) -> None:
         """See Suggester."""
-        document = {"textDocument": {"uri": self._uri}}
-        await self._server.notify("textDocument/didClose", document)
+        await self._server.client.notify("textDocument/didClose", self._named)
 
     async def aclose(self) -> None:
         """See Suggester. The server and its engine are gone when this returns."""
-        try:
-            await self._leave()
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "lsp_server.cli", "engine", "stop"),
-                cwd=str(ROOT),
-                env=self._environment(),
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
-            )
-            await process.wait()
-        finally:
-            shutil.rmtree(self._home, ignore_errors=True)
-
-    async def _leave(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        await self._server.aclose()
 
     @property
-    def _server(self) -> LspClient:
-        if self._client is None:
-            raise EngineError("The language server was not started.", code="server_gone")
-        return self._client
-
-    def _environment(self) -> dict[str, str]:
-        home = self._home
-        return {
-            **os.environ,
-            # The code of this checkout, whatever is installed.
-            "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.getenv("PYTHONPATH")))),
-            "MIDFILL_STATE_DIR": str(self.state_dir),
-            "MIDFILL_CONFIG_DIR": str(home / "config"),
-            "MIDFILL_RUNTIME_DIR": str(home / "run"),
-        }
+    def _named(self) -> Json:
+        """The open document, as params name it."""
+        return {"textDocument": {"uri": self._uri}}
 
     def _position(self, line: int, column: int) -> dict[str, int]:
         text = self._document.lines[line]

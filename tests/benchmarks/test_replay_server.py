@@ -156,12 +156,12 @@ async def test_projects_have_servers_of_their_own(
     """A new project gets a new server in its folder; the same project keeps its server."""
     server = await opened(make_server(default="1"), project, "x = ")
     await server.close()
-    first = server._client
+    first = server._server.client
     await server.start(project)
-    assert server._client is first
+    assert server._server.client is first
     (tmp_path / "other").mkdir()
     await server.start(Project(name="other", root=tmp_path / "other", targets=()))
-    assert server._client is not first
+    assert server._server.client is not first
     await server.open("b.py", "y = ")
     assert (await server.suggest(0, 4)).text == "1"
 
@@ -191,8 +191,7 @@ async def test_request_that_hangs_is_given_up(make_server: MakeServer, project: 
     """A suggestion that does not come within the limit is an error that says so."""
     server = make_server({"after": "x = ", "text": "1", "hang": True})
     await opened(server, project, "x = ")
-    assert server._client is not None
-    server._client._timeout_s = 0.2
+    server._server.client._timeout_s = 0.2
     with pytest.raises(EngineError, match="has not answered") as caught:
         await server.suggest(0, 4)
     assert caught.value.code == "server_silent"

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import os
-import shutil
-import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -17,8 +11,8 @@ from benchmarks.latency.session import Edit, Event, Moment, Open
 from benchmarks.latency.sides.child import quiet
 from benchmarks.latency.sides.setup import WARM_UP, Setup
 from benchmarks.latency.sides.types import Answer, Stopwatch
-from benchmarks.machine import ROOT
-from benchmarks.replay.lsp_client import Json, LspClient
+from benchmarks.lsp.client import Json
+from benchmarks.lsp.server import PrivateServer
 from lsp_server.errors import EngineError
 from lsp_server.positions import units_of
 
@@ -27,19 +21,6 @@ _AUTOMATIC = 2
 _WARM_UP_FILE = "warm_up.py"
 # Reasons for an empty answer that come from the suggestion itself; others are trouble.
 _EXPECTED = ("model_stopped", "filtered_", "inside_comment")
-
-
-class _Client(LspClient):
-    """Tells the server when a request is taken back."""
-
-    async def request(self, method: str, params: object) -> Any:
-        number = self._next_id + 1
-        try:
-            return await super().request(method, params)
-        except asyncio.CancelledError:
-            with contextlib.suppress(EngineError):
-                await self.notify("$/cancelRequest", {"id": number})
-            raise
 
 
 class Midfill:
@@ -53,10 +34,8 @@ class Midfill:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        # A short name: the address of a Unix socket holds about 100 bytes.
-        self._home = Path(tempfile.mkdtemp(prefix="mfl-"))
-        self._root = self._home / "project"
-        self._client: _Client | None = None
+        self._server = PrivateServer(self._notified, timeout_s=_TIMEOUT_S)
+        self._root = self._server.home / "project"
         self._versions: dict[str, int] = {}
         self._lines: list[str] = []
         self._watches: dict[str, Stopwatch] = {}
@@ -65,42 +44,23 @@ class Midfill:
 
     async def start(self) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
-        self._client = _Client(
-            [sys.executable, "-m", "lsp_server.cli", "serve"],
-            cwd=str(ROOT),
-            environment=self._environment(),
-            timeout_s=_TIMEOUT_S,
-            on_notification=self._notified,
-        )
-        await self._client.start()
         setup = self._setup
-        await self._client.request(
-            "initialize",
-            {
-                "processId": os.getpid(),
-                "clientInfo": {"name": "midfill-benchmarks"},
-                "rootUri": self._root.as_uri(),
-                "capabilities": {
-                    "general": {"positionEncodings": ["utf-16"]},
-                    "textDocument": {"inlineCompletion": {}},
-                },
-                "initializationOptions": {
-                    "model": {"id": setup.model},
-                    "engine": {"n_threads": setup.n_threads, "idle_exit_s": 30},
-                    "completion": {
-                        "n_prefix_tokens": setup.budget.n_prefix_tokens,
-                        "n_suffix_tokens": setup.budget.n_suffix_tokens,
-                        "max_tokens": setup.max_tokens,
-                    },
-                },
-            },
-        )
-        await self._client.notify("initialized", {})
+        completion = {
+            "n_prefix_tokens": setup.budget.n_prefix_tokens,
+            "n_suffix_tokens": setup.budget.n_suffix_tokens,
+            "max_tokens": setup.max_tokens,
+        }
+        settings = {
+            "model": {"id": setup.model},
+            "engine": {"n_threads": setup.n_threads, "idle_exit_s": 30},
+            "completion": completion,
+        }
+        await self._server.start(self._root, settings)
         moment = Moment(path=_WARM_UP_FILE, text=WARM_UP, line=0, column=len(WARM_UP))
         await self.apply(Open(gap_ms=0, path=_WARM_UP_FILE), moment)
         await self.ask(moment)
-        await self._server.notify("textDocument/didClose", self._document(_WARM_UP_FILE))
-        self._processes = _processes(self._home)
+        await self._server.client.notify("textDocument/didClose", self._document(_WARM_UP_FILE))
+        self._processes = _processes(self._server)
 
     async def apply(self, event: Event, moment: Moment) -> None:
         lines_before, self._lines = self._lines, moment.text.split("\n")
@@ -110,8 +70,8 @@ class Midfill:
                 self._versions[moment.path] = 1
                 item = {"languageId": "python", "version": 1, "text": moment.text}
                 item |= document["textDocument"]
-                await self._server.notify("textDocument/didOpen", {"textDocument": item})
-            await self._server.notify("textDocument/didFocus", document)
+                await self._server.client.notify("textDocument/didOpen", {"textDocument": item})
+            await self._server.client.notify("textDocument/didFocus", document)
         elif isinstance(event, Edit):
             self._versions[moment.path] += 1
             document["textDocument"]["version"] = self._versions[moment.path]
@@ -120,7 +80,7 @@ class Midfill:
                 "end": _position(lines_before, event.end_line, event.end_column),
             }
             changes = [{"range": span, "text": event.text}]
-            await self._server.notify(
+            await self._server.client.notify(
                 "textDocument/didChange", {**document, "contentChanges": changes}
             )
 
@@ -130,7 +90,7 @@ class Midfill:
         document = self._document(moment.path)
         watch = self._watches[token] = Stopwatch()
         try:
-            result = await self._server.request(
+            result = await self._server.client.request(
                 "textDocument/inlineCompletion",
                 {
                     **document,
@@ -143,51 +103,22 @@ class Midfill:
             del self._watches[token]
         watch.show(_text(result))
         answer = watch.answer()
-        explained: Json = await self._server.request("midfill/explain", document) or {}
+        explained: Json = await self._server.client.request("midfill/explain", document) or {}
         return _completed(answer, explained)
 
     async def settle(self) -> None:
         await quiet(self._processes)
 
     async def aclose(self) -> None:
-        try:
-            if self._client is not None:
-                await self._client.aclose()
-                self._client = None
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "lsp_server.cli", "engine", "stop"),
-                cwd=str(ROOT),
-                env=self._environment(),
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
-            )
-            await process.wait()
-        finally:
-            shutil.rmtree(self._home, ignore_errors=True)
+        await self._server.aclose()
 
     @property
     def at_hand(self) -> str:
         """What has come of the suggestion that is asked for."""
         return next((watch.text for watch in self._watches.values()), "")
 
-    @property
-    def _server(self) -> _Client:
-        if self._client is None:
-            raise EngineError("The language server was not started.", code="server_gone")
-        return self._client
-
     def _document(self, path: str) -> dict[str, dict[str, Any]]:
         return {"textDocument": {"uri": (self._root / path).as_uri()}}
-
-    def _environment(self) -> dict[str, str]:
-        return {
-            **os.environ,
-            # The code of this checkout, whatever is installed.
-            "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.getenv("PYTHONPATH")))),
-            "MIDFILL_STATE_DIR": str(self._home / "state"),
-            "MIDFILL_CONFIG_DIR": str(self._home / "config"),
-            "MIDFILL_RUNTIME_DIR": str(self._home / "run"),
-        }
 
     def _notified(self, method: str, params: Json) -> None:
         watch = self._watches.get(str(params.get("token")))
@@ -227,11 +158,11 @@ def _position(lines: list[str], line: int, column: int) -> dict[str, int]:
     return {"line": line, "character": units_of(lines[line], column, "utf-16")}
 
 
-def _processes(home: Path) -> list[psutil.Process]:
+def _processes(server: PrivateServer) -> list[psutil.Process]:
     """The server and the engine that use a private folder."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.environ().get("MIDFILL_RUNTIME_DIR") == str(home / "run"):
+            if process.environ().get("MIDFILL_RUNTIME_DIR") == str(server.runtime_dir):
                 found.append(process)
     return found

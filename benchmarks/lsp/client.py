@@ -80,7 +80,7 @@ class LspClient:
         ]
 
     async def request(self, method: str, params: object) -> Any:
-        """Send a request and wait for its result.
+        """Send a request and wait for its result; when cancelled, take it back.
 
         Raises:
             EngineError: the server died, refused the request or did not answer in time.
@@ -93,6 +93,10 @@ class LspClient:
             await self._send({"id": number, "method": method, "params": params})
             async with asyncio.timeout(self._timeout_s):
                 answer = await future
+        except asyncio.CancelledError:
+            with contextlib.suppress(EngineError):
+                await self.notify("$/cancelRequest", {"id": number})
+            raise
         except TimeoutError as error:
             raise EngineError(
                 f"The language server has not answered {method} for {self._timeout_s:g} s.",

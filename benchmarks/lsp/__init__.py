@@ -1,0 +1,1 @@
+"""midfill's language server as a benchmark drives it: over stdio, with an engine of its own."""
