@@ -99,16 +99,42 @@ def test_typing_on_brings_the_next_suggestion(
     assert editor.lines[-1].rstrip().endswith("return")
 
 
+def use_script(tmp_path: Path, *replies: dict[str, str]) -> None:
+    """Let the user's settings name a scripted engine."""
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps({"replies": replies}))
+    settings = Path(os.environ["MIDFILL_CONFIG_DIR"]) / "config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f"[model]\nid = {json.dumps(f'scripted:{script}')}\n")
+
+
+def n_served() -> int:
+    """How many requests the engine has answered."""
+    printed = subprocess.run(
+        [midfill_command(), "engine", "status", "--json"], capture_output=True, text=True
+    ).stdout
+    engines = json.loads(printed or "[]")
+    return sum(engine["n_served"] for engine in engines)
+
+
+def test_the_prompt_at_the_cursor_is_evaluated_while_nobody_types(
+    start_neovim: StartNeovim, real_file: Path, tmp_path: Path
+) -> None:
+    """Moving the cursor is enough; nothing is shown."""
+    use_script(tmp_path)
+    editor = editing(start_neovim, real_file)
+    editor.input("40G")
+    editor.wait_until(n_served, "a prompt evaluated ahead", 60.0)
+    assert editor.ghost() is None
+    assert editor.n_answered("textDocument/inlineCompletion") == 0
+
+
 def test_scripted_suggestion_is_accepted_and_counted(
     start_neovim: StartNeovim, real_file: Path, tmp_path: Path
 ) -> None:
     """With a scripted engine the same way through editor, server and log needs no model."""
     text = "return 0.3 * r + 0.6 * g + 0.1 * b"
-    script = tmp_path / "script.json"
-    script.write_text(json.dumps({"replies": [{"after": "(r, g, b):\n    ", "text": text}]}))
-    settings = Path(os.environ["MIDFILL_CONFIG_DIR"]) / "config.toml"
-    settings.parent.mkdir(parents=True)
-    settings.write_text(f"[model]\nid = {json.dumps(f'scripted:{script}')}\n")
+    use_script(tmp_path, {"after": "(r, g, b):\n    ", "text": text})
     editor = editing(start_neovim, real_file)
     editor.input("Go<CR><C-u>def rgb_to_grey(r, g, b):<CR>")
     assert editor.wait_until(editor.settled_ghost, "ghost text", 60.0) == text

@@ -58,6 +58,20 @@ return {
     'yaml',
     'zig',
   },
+  -- Tell where the cursor rests: the prompt there is evaluated while you read.
+  on_attach = function(client, buffer)
+    vim.api.nvim_create_autocmd({ 'BufEnter', 'CursorMoved', 'InsertEnter' }, {
+      buffer = buffer,
+      desc = 'Tell midfill where the cursor is',
+      callback = function()
+        if client:is_stopped() then return true end
+        client:notify(
+          'midfill/didMoveCursor',
+          vim.lsp.util.make_position_params(0, client.offset_encoding)
+        )
+      end,
+    })
+  end,
   -- One server serves all files below the nearest folder with one of these; a file outside of any
   -- project is served as well.
   root_markers = {
