@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 
 from lsp_server.engine.job import Job
-from lsp_server.engine.protocol import LANES
+from lsp_server.engine.protocol import LANES, Lane
 
 
 class Lanes:
@@ -32,6 +32,11 @@ class Lanes:
     def closed(self) -> bool:
         """Whether no more jobs come."""
         return self._closed
+
+    def waits(self, lane: Lane) -> bool:
+        """Whether a job of this lane waits."""
+        with self._changed:
+            return any(self._lanes[lane].values())
 
     def put(self, job: Job) -> None:
         """Add a job."""

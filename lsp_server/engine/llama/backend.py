@@ -119,6 +119,9 @@ class LlamaBackend:
     # -- who is at work ------------------------------------------------------------------
 
     def _admit(self, lanes: Lanes) -> None:
+        if lanes.waits("interactive"):
+            self._give_way()
+        self._end_cancelled()
         while any(not slot.busy for slot in self._table.slots):
             if (job := lanes.take()) is None:
                 return
@@ -128,14 +131,17 @@ class LlamaBackend:
                     job.finish("cancelled", Clock(job))
                 else:
                     self._tasks.append(self._start(job))
-                    self._give_way(job)
 
-    def _give_way(self, job: Job) -> None:
+    def _give_way(self) -> None:
         """Work for nobody in particular ends when somebody waits."""
-        if job.request.lane == "interactive":
-            for task in self._tasks:
-                if task.job.request.lane != "interactive":
-                    task.job.cancel()
+        for task in self._tasks:
+            if task.job.request.lane != "interactive":
+                task.job.cancel()
+
+    def _end_cancelled(self) -> None:
+        """Free the slots of cancelled jobs: the next ones go on with what is evaluated there."""
+        for task in [task for task in self._tasks if task.job.cancelled]:
+            self._end(task, "cancelled")
 
     def _start(self, job: Job) -> Task:
         clock = Clock(job)
@@ -193,8 +199,7 @@ class LlamaBackend:
 
     def _step(self) -> None:
         """One batch: the next token of every job that streams, and a piece of a prompt."""
-        for task in [task for task in self._tasks if task.job.cancelled]:
-            self._end(task, "cancelled")
+        self._end_cancelled()
         entries: list[Entry] = []
         decoding = [task for task in self._tasks if task.next_token is not None]
         for task in decoding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from typing import Any
 
@@ -52,6 +53,36 @@ def test_a_key_costs_a_handful_of_tokens(monkeypatch: pytest.MonkeyPatch) -> Non
         n_before = engine.llama.n_evaluated
         engine.check(engine.ask(before + "x", after, max_tokens=0))
         assert engine.llama.n_evaluated - n_before == 7
+
+
+@pytest.mark.parametrize("n_slots", [1, 4])
+@pytest.mark.parametrize("lane", ["warm_up", "interactive"])
+def test_a_key_typed_meanwhile_goes_on_with_what_is_evaluated(
+    monkeypatch: pytest.MonkeyPatch, lane: str, n_slots: int
+) -> None:
+    """A request overtaken while it is evaluated leaves its slot, and its work, to the next."""
+    before, after = "".join(map(chr, range(100, 500))), "".join(map(chr, range(600, 900)))
+    with Engine(monkeypatch, n_ctx=4000, n_slots=n_slots) as engine:
+        engine.check(engine.ask(before, after, max_tokens=0))
+        halfway, typed = threading.Event(), threading.Event()
+
+        def wait_halfway() -> None:
+            if not halfway.is_set() and engine.llama.n_evaluated > n_before:
+                halfway.set()
+                assert typed.wait(30)
+
+        n_before = engine.llama.n_evaluated
+        engine.llama.before_ubatch = wait_halfway
+        first = engine.ask(before + "x" * 60, after, lane=lane)
+        assert halfway.wait(30)
+        if lane == "interactive":
+            engine.cancel(first)
+        second = engine.ask(before + "x" * 61, after, max_tokens=0)
+        typed.set()
+        engine.check(second)
+        engine.check(first)
+        # What was typed, and twice a seam and the last token.
+        assert engine.llama.n_evaluated - n_before <= 61 + 2 * 6
 
 
 def test_moved_text_is_evaluated_again_in_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
