@@ -14,7 +14,7 @@ from typing import Any
 from context import fim
 from context.gather import gather
 from context.syntax import SyntaxTree
-from context.types import Budget, FileContext, SourceFile
+from context.types import Budget, FileContext, Prompt, SourceFile
 from lsp_server.acceptance.log import EventLog
 from lsp_server.acceptance.tracker import AcceptanceTracker
 from lsp_server.draft import Account, Draft, Explanation, source_file
@@ -47,6 +47,8 @@ _GPU_BUDGET = Budget(n_prefix_tokens=3072, n_suffix_tokens=1024)
 _CPU_MAX_TOKENS, _GPU_MAX_TOKENS = 96, 192
 _N_DOCUMENTS = 32
 _MAX_SHORT_LINES = 100
+# Most clients ask right after an edit; the others give a hint of when they will.
+_TYPING_PAUSE_MS, _RESTING_PAUSE_MS = 15.0, 300.0
 _AROUND_CHARS = 2000
 
 
@@ -79,7 +81,7 @@ class CompletionService:
         self._client_name = client_name
         self._engine: EngineClient | None = None
         self._scheduler = Scheduler(self._settings.completion.debounce_ms)
-        self._warm_up = WarmUp(self._evaluate_ahead)
+        self._warm_up = WarmUp()
         self._trees: OrderedDict[str, SyntaxTree] = OrderedDict()
         self._accounts: OrderedDict[str, Account] = OrderedDict()
         self._status: Status | None = None
@@ -133,7 +135,6 @@ class CompletionService:
             on_partial: called with the growing suggestion.
             on_explain: called once with what went into it.
         """
-        self._warm_up.cancel()
         if self._tracker:
             self._tracker.requested(request, model=self._model_id)
         explained: list[Explanation] = []
@@ -201,10 +202,14 @@ class CompletionService:
         if len(snapshot.lines) <= _MAX_SHORT_LINES:
             self.cursor_at(snapshot, len(snapshot.lines) - 1, 0)
 
-    def cursor_at(self, snapshot: Snapshot, line: int, column: int) -> None:
-        """The next request is likely to come from here."""
+    def cursor_at(
+        self, snapshot: Snapshot, line: int, column: int, *, typing: bool = False
+    ) -> None:
+        """The next request is likely to come from here, soon if the user is typing."""
         if self._settings.completion.warm_up:
-            self._warm_up.want(Spot(snapshot=snapshot, line=line, column=column))
+            spot = Spot(snapshot=snapshot, line=line, column=column)
+            pause_ms = _TYPING_PAUSE_MS if typing else _RESTING_PAUSE_MS
+            self._warm_up.want(lambda: self._evaluate_ahead(spot), pause_ms)
 
     def document_closed(self, uri: str) -> None:
         """Forget a document."""
@@ -236,7 +241,6 @@ class CompletionService:
     ) -> Completion | Skip:
         if skip := self._gate(request.snapshot):
             return skip
-        await self._scheduler.debounce(request.trigger)
         client = self._client()
         await client.connect()
 
@@ -246,6 +250,7 @@ class CompletionService:
             return Skip(reason="inside_comment", message="The cursor is inside a comment.")
         prompt = fim.build_prompt(context)
         context_ms = 1000 * (time.monotonic() - started_s)
+        await self._debounce(request, client, prompt)
 
         draft = Draft(request, self._shaper(context), context_ms, client.options.model_id)
         answer_by_s = (request.received_s or started_s) + self._settings.completion.answer_ms / 1000
@@ -253,7 +258,7 @@ class CompletionService:
             prompt.segments,
             self._sampling(client),
             stop=prompt.stop,
-            heal_bytes=prompt.heal_bytes if self._settings.completion.healing else 0,
+            heal_bytes=self._heal_bytes(prompt),
         )
         async with contextlib.aclosing(stream):
             async for chunk in stream:
@@ -279,13 +284,31 @@ class CompletionService:
         with contextlib.suppress(MidfillError):
             client = self._client()
             await client.connect()
-            prompt = fim.build_prompt(self._gather(spot, self._budget(client)))
-            nothing = SamplingParams(max_tokens=0)
-            healed = prompt.heal_bytes if self._settings.completion.healing else 0
+            await self._prefill(client, fim.build_prompt(self._gather(spot, self._budget(client))))
+
+    async def _prefill(self, client: EngineClient, prompt: Prompt) -> None:
+        nothing = SamplingParams(max_tokens=0)
+        healed = self._heal_bytes(prompt)
+        with contextlib.suppress(MidfillError):
             async for _ in client.generate(
                 prompt.segments, nothing, heal_bytes=healed, lane="warm_up"
             ):
                 pass
+
+    async def _debounce(
+        self, request: CompletionRequest, client: EngineClient, prompt: Prompt
+    ) -> None:
+        """Wait for a pause in typing; what the engine evaluates meanwhile is never lost."""
+        left_ms = self._scheduler.pause_left_ms(request)
+        if left_ms > 0 and self._settings.completion.warm_up:
+            self._warm_up.want(lambda: self._prefill(client, prompt), 0)
+        else:
+            self._warm_up.cancel()
+        await asyncio.sleep(left_ms / 1000)
+        self._warm_up.cancel()
+
+    def _heal_bytes(self, prompt: Prompt) -> int:
+        return prompt.heal_bytes if self._settings.completion.healing else 0
 
     def _gate(self, snapshot: Snapshot) -> Skip | None:
         settings = self._settings.completion

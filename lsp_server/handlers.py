@@ -93,20 +93,23 @@ def did_change(session: Session, params: wire.DidChangeParams) -> None:
     if not session.documents.change(uri, version, changes):
         log.warning("the version of a document did not grow (%s)", version)
     if changes and changes[-1].span is not None:
-        _cursor_at(session, uri, *_end_of(changes[-1].span, changes[-1].text, session))
+        end = _end_of(changes[-1].span, changes[-1].text, session)
+        _cursor_at(session, uri, *end, typing=True)
 
 
 def did_move_cursor(session: Session, params: wire.DidMoveCursorParams) -> None:
     """``midfill/didMoveCursor``: the cursor rests somewhere, in a known document."""
     if params.text_document.uri in session.documents:
         position = params.position
-        _cursor_at(session, params.text_document.uri, position.line, position.character)
+        _cursor_at(
+            session, params.text_document.uri, position.line, position.character, typing=False
+        )
 
 
-def _cursor_at(session: Session, uri: str, line: int, character: int) -> None:
+def _cursor_at(session: Session, uri: str, line: int, character: int, *, typing: bool) -> None:
     snapshot = session.documents.get(uri).snapshot()
     where = locate(snapshot.lines, line, character, session.documents.encoding)
-    session.service.cursor_at(snapshot, *where)
+    session.service.cursor_at(snapshot, *where, typing=typing)
 
 
 def did_close(session: Session, params: wire.DocumentParams) -> None:

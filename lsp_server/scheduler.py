@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from lsp_server.types import Skip, Trigger
+from lsp_server.types import CompletionRequest, Skip
 
 T = TypeVar("T")
 
@@ -43,10 +44,12 @@ class Scheduler:
             if self._running.get(uri) is task:
                 del self._running[uri]
 
-    async def debounce(self, trigger: Trigger) -> None:
-        """Wait for a pause in typing; a newer request cancels this one meanwhile."""
-        if trigger == "automatic" and self.debounce_ms > 0:
-            await asyncio.sleep(self.debounce_ms / 1000)
+    def pause_left_ms(self, request: CompletionRequest) -> float:
+        """How long to wait yet for a newer request, which would cancel this one; 0 if no longer."""
+        if request.trigger != "automatic":
+            return 0.0
+        since_ms = 1000 * (time.monotonic() - request.received_s) if request.received_s else 0.0
+        return max(0.0, self.debounce_ms - since_ms)
 
     def cancel(self, uri: str) -> None:
         """Cancel the running request of a document, if there is one."""

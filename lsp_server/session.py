@@ -57,8 +57,10 @@ class Service(Protocol):
     def document_opened(self, snapshot: Snapshot) -> None:
         """A document was opened."""
 
-    def cursor_at(self, snapshot: Snapshot, line: int, column: int) -> None:
-        """The cursor was moved, or text was edited there; columns count code points."""
+    def cursor_at(
+        self, snapshot: Snapshot, line: int, column: int, *, typing: bool = False
+    ) -> None:
+        """The cursor was moved there, or the text was edited; columns count code points."""
 
     def document_closed(self, uri: str) -> None:
         """A document was closed."""
@@ -101,7 +103,7 @@ class Unavailable:
     async def accepted(self, completion_id: str) -> None:
         """There was none to accept."""
 
-    def _ignore(self, *_: object) -> None:
+    def _ignore(self, *_: object, **__: object) -> None:
         """There was no suggestion, and nobody waits for the document."""
 
     shown = partially_accepted = dismissed = _ignore

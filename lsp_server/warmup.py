@@ -1,4 +1,4 @@
-"""The prompt of the likely next request, evaluated while the user reads."""
+"""The prompt of the likely next request, evaluated before it is asked for."""
 
 from __future__ import annotations
 
@@ -26,31 +26,29 @@ class Spot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WarmUp:
-    """Evaluates one prompt at a time, after a pause, and gives way to every request.
+    """At most one evaluation, of what was wanted last."""
 
-    Args:
-        evaluate: evaluates the prompt of a spot.
-        pause_ms: how long the cursor must have rested.
-    """
-
-    def __init__(
-        self, evaluate: Callable[[Spot], Coroutine[Any, Any, None]], pause_ms: float = 300.0
-    ) -> None:
-        self._evaluate = evaluate
-        self._pause_ms = pause_ms
+    def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
 
-    def want(self, spot: Spot) -> None:
-        """The cursor is here now; what was wanted before is not needed any more."""
+    def want(self, evaluate: Callable[[], Coroutine[Any, Any, None]], pause_ms: float) -> None:
+        """Evaluate something instead of what was wanted before.
+
+        Args:
+            evaluate: does it, and may be cancelled at any time.
+            pause_ms: begin after this, unless something else is wanted meanwhile.
+        """
         self.cancel()
-        self._task = asyncio.create_task(self._after_pause(spot))
+        self._task = asyncio.create_task(self._after(pause_ms, evaluate))
 
     def cancel(self) -> None:
-        """A request came, which evaluates its prompt itself."""
+        """Nothing is wanted any more."""
         if self._task is not None:
             self._task.cancel()
             self._task = None
 
-    async def _after_pause(self, spot: Spot) -> None:
-        await asyncio.sleep(self._pause_ms / 1000)
-        await self._evaluate(spot)
+    async def _after(
+        self, pause_ms: float, evaluate: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        await asyncio.sleep(pause_ms / 1000)
+        await evaluate()

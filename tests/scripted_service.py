@@ -158,9 +158,11 @@ class ScriptedService:
         """Take note."""
         self._note("document_opened", snapshot.uri)
 
-    def cursor_at(self, snapshot: Snapshot, line: int, column: int) -> None:
+    def cursor_at(
+        self, snapshot: Snapshot, line: int, column: int, *, typing: bool = False
+    ) -> None:
         """Take note."""
-        self._note("cursor_at", (snapshot.text, line, column))
+        self._note("cursor_at", (snapshot.text, line, column, typing))
 
     def document_closed(self, uri: str) -> None:
         """Take note."""

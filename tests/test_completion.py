@@ -8,15 +8,18 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from context.types import Prompt
 from lsp_server import settings
 from lsp_server.acceptance.store import read_events
 from lsp_server.completion import CompletionService, build_service
 from lsp_server.documents import TextDocument
 from lsp_server.draft import Explanation, source_file
 from lsp_server.engine import spawn
-from lsp_server.types import Completion, CompletionRequest, Skip, Status
+from lsp_server.engine.client import EngineClient
+from lsp_server.types import Completion, CompletionRequest, Skip, Status, Trigger
 from lsp_server.warmup import Spot
 from tests.scripted_engine import write_script
 
@@ -55,16 +58,16 @@ def request(
     )
 
 
-def watch_evaluation(service: CompletionService) -> asyncio.Event:
+def watch_evaluation(service: CompletionService, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """Set once a prompt was evaluated ahead, or found not worth it."""
     done = asyncio.Event()
-    evaluate = service._warm_up._evaluate
+    evaluate = service._evaluate_ahead
 
     async def watched(spot: Spot) -> None:
         await evaluate(spot)
         done.set()
 
-    service._warm_up._evaluate = watched
+    monkeypatch.setattr(service, "_evaluate_ahead", watched)
     return done
 
 
@@ -331,11 +334,13 @@ async def test_a_skip_is_remembered_with_its_reason(serve: Serve) -> None:
     assert (account.answer.reason, account.explanation) == ("disabled", None)
 
 
-async def test_the_prompt_at_the_cursor_is_evaluated_ahead(serve: Serve) -> None:
+async def test_the_prompt_at_the_cursor_is_evaluated_ahead(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The next request from there finds its prompt in the engine's cache."""
     service = serve({"after": "return ", "text": "a + b"})
     asked = request("def add(a, b):\n    return ‸\n")
-    evaluated = watch_evaluation(service)
+    evaluated = watch_evaluation(service, monkeypatch)
     service.cursor_at(asked.snapshot, asked.line, asked.column)
     await asyncio.wait_for(evaluated.wait(), 60)
     answer = await service.complete(asked)
@@ -345,15 +350,33 @@ async def test_the_prompt_at_the_cursor_is_evaluated_ahead(serve: Serve) -> None
 
 @pytest.mark.parametrize("switched_off", [{"warm_up": False}, {"enabled": False}])
 async def test_nothing_is_evaluated_ahead_when_switched_off(
-    serve: Serve, switched_off: dict[str, bool]
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, switched_off: dict[str, bool]
 ) -> None:
     """Without warm-ups, or without completions, the engine is left alone."""
     service = serve({"after": "return ", "text": "a + b"}, **switched_off)
     asked = request("def add(a, b):\n    return ‸\n")
-    evaluated = watch_evaluation(service)
+    evaluated = watch_evaluation(service, monkeypatch)
     service.cursor_at(asked.snapshot, asked.line, asked.column)
     if "enabled" in switched_off:
         await asyncio.wait_for(evaluated.wait(), 60)
     else:
         assert service._warm_up._task is None
     assert service._engine is None
+
+
+@pytest.mark.parametrize(("trigger", "n_ahead"), [("automatic", 1), ("invoked", 0)])
+async def test_the_wait_for_a_pause_is_used(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, trigger: Trigger, n_ahead: int
+) -> None:
+    """While a newer request may still come, the prompt is evaluated already."""
+    service = serve({"after": "return ", "text": "a + b"}, debounce_ms=20)
+    ahead: list[Prompt] = []
+
+    async def prefill(_client: EngineClient, prompt: Prompt) -> None:
+        ahead.append(prompt)
+
+    monkeypatch.setattr(service, "_prefill", prefill)
+    asked = request("def add(a, b):\n    return ‸\n")
+    answer = await service.complete(msgspec.structs.replace(asked, trigger=trigger))
+    assert text_of(answer) == "a + b"
+    assert len(ahead) == n_ahead

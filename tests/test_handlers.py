@@ -227,7 +227,7 @@ def test_the_cursor_is_where_an_edit_ends(
     client.call("textDocument/didChange", params)
     name, what = client.service.events[-1]
     assert name == "cursor_at"
-    assert what == (client.session.documents.get(URI).text, *expected)
+    assert what == (client.session.documents.get(URI).text, *expected, True)
 
 
 def test_the_client_may_say_where_the_cursor_rests() -> None:
@@ -237,7 +237,7 @@ def test_the_client_may_say_where_the_cursor_rests() -> None:
     params = {"textDocument": {"uri": URI}, "position": {"line": 0, "character": 3}}
     client.call("midfill/didMoveCursor", params)
     client.call("midfill/didMoveCursor", {**params, "textDocument": {"uri": "file:///no"}})
-    assert client.service.events[1:] == [("cursor_at", ("🎉x = 1", 0, 2))]
+    assert client.service.events[1:] == [("cursor_at", ("🎉x = 1", 0, 2, False))]
 
 
 @pytest.mark.parametrize("method", ["textDocument/didChange", "textDocument/didClose"])
