@@ -19,7 +19,7 @@ from lsp_server.acceptance.log import EventLog
 from lsp_server.acceptance.tracker import AcceptanceTracker
 from lsp_server.draft import Account, Draft, Explanation, source_file
 from lsp_server.engine.client import EngineClient
-from lsp_server.engine.launch import engine_options
+from lsp_server.engine.launch import engine_options, tell_change, unmeasured
 from lsp_server.engine.protocol import StateChange
 from lsp_server.errors import EngineError, MidfillError, ModelError
 from lsp_server.postprocess.shape import Shaper
@@ -385,8 +385,12 @@ class CompletionService:
         """The engine's client; while there is no model, each request looks again."""
         if self._engine is None:
             options = engine_options(self._settings)
+            tell_change(self._settings, options.model_id)
             self._engine = EngineClient(
-                options, name=self._client_name, on_state=self._on_engine_state
+                options,
+                name=self._client_name,
+                on_state=self._on_engine_state,
+                survey=lambda: unmeasured(self._settings),
             )
         return self._engine
 

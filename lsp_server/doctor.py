@@ -23,9 +23,9 @@ from lsp_server.completion import CompletionService, new_request_id
 from lsp_server.documents import TextDocument
 from lsp_server.engine import spawn
 from lsp_server.engine.client import EngineClient
-from lsp_server.engine.launch import engine_options
+from lsp_server.engine.launch import choose_model, engine_options, model_of, verdict_of
 from lsp_server.errors import MidfillError
-from lsp_server.models import gguf, machine, store, verify
+from lsp_server.models import gguf, machine, verify
 from lsp_server.models.store import InstalledModel
 from lsp_server.settings import Resolved
 from lsp_server.types import CompletionRequest, SamplingParams, Skip, Timings
@@ -99,10 +99,11 @@ async def examine(resolved: Resolved) -> AsyncIterator[Check]:
         return
     if options.backend == "llama":
         # Not by the id: of several copies of a model the one that is meant must be looked at.
-        installed = store.resolve(resolved.settings.model.id)
+        installed = model_of(resolved.settings)
         model = await asyncio.to_thread(lambda: list(_model(installed)))
         for check in model:
             yield check
+        yield _choice(resolved)
         if any(check.outcome == "failed" for check in (llama, *model)):
             return
     async for check in _engine(resolved):
@@ -248,6 +249,29 @@ def _model(installed: InstalledModel) -> Iterator[Check]:
     )
 
 
+def _choice(resolved: Resolved) -> Check:
+    """Which model is used, and how fast each was found to be."""
+    settings = resolved.settings
+    if settings.model.id == "auto":
+        choice = choose_model(settings)
+        verdicts, waiting = choice.verdicts, choice.unmeasured
+        detail = f"auto takes {choice.model.id}, {choice.reason}"
+        others = [f"{v.model.id}: {v}" for v in verdicts if v.model != choice.model]
+    else:
+        verdicts, waiting, others = (verdict_of(model_of(settings), settings),), (), []
+        origin = resolved.origins["model.id"]
+        detail = f"{verdicts[0].model.id}, set by model.id ({origin}); {verdicts[0]}"
+    return Check(
+        name="model choice",
+        outcome="warning" if waiting else "ok",
+        detail="; ".join((detail, *others)),
+        hint="A larger model may be fast enough here. Find out with: midfill model measure"
+        if waiting
+        else "",
+        data={v.model.id: msgspec.to_builtins(v.speed) for v in verdicts},
+    )
+
+
 async def _engine(resolved: Resolved) -> AsyncIterator[Check]:
     service = CompletionService(resolved, client_name="midfill doctor")
     client = EngineClient(engine_options(resolved.settings), name="midfill doctor")
@@ -269,6 +293,8 @@ async def _engine(resolved: Resolved) -> AsyncIterator[Check]:
                 detail="on" if status.flash_attention else "off: this build or model lacks it",
                 hint="" if status.flash_attention else "Update llama-cpp-python.",
             )
+            if status.speculation:
+                yield Check(name="speculation", outcome="ok", detail=status.speculation)
         yield speed
         yield await _fill_known_hole(service)
     except MidfillError as error:

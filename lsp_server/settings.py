@@ -26,9 +26,12 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         id: catalog id, a registered id, a path to a GGUF file, or ``auto``.
+        budget_ms: ``auto`` takes the largest fetched model that shows a first line within this
+            time on this machine, see engine/choice.py.
     """
 
     id: str = "auto"
+    budget_ms: Milliseconds = 700.0
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +46,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         n_gpu_layers: -1 is all when there is a GPU and a CUDA build.
         n_threads: 0 is every physical core.
         flash_attention: ``auto``, ``on`` or ``off``.
+        speculation: whether tokens are guessed from the prompt and checked several at once;
+            ``auto`` where that was measured to be faster.
         idle_exit_s: seconds without a client after which the engine leaves.
     """
 
@@ -52,6 +57,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     n_gpu_layers: Annotated[int, Meta(ge=-1, le=1000)] = -1
     n_threads: Annotated[int, Meta(ge=0, le=1024)] = 0
     flash_attention: Literal["auto", "on", "off"] = "auto"
+    speculation: Literal["auto", "on", "off"] = "auto"
     idle_exit_s: Seconds = 300.0
 
 

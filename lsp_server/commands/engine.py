@@ -73,6 +73,7 @@ def _print_status(engine: EngineStatus) -> None:
         ("model", f"{engine.model} ({engine.model_path})"),
         ("runs on", f"{place}, {engine.n_threads} threads, {engine.backend}"),
         ("flash attention", "on" if engine.flash_attention else "off"),
+        *((("speculation", _speculation(engine)),) if engine.speculation else ()),
         ("clients", f"{engine.n_clients}, {engine.n_waiting} requests waiting"),
         ("served", f"{engine.n_served} requests"),
         ("slots", f"tokens held: {slots} of {engine.n_ctx}"),
@@ -83,6 +84,13 @@ def _print_status(engine: EngineStatus) -> None:
         ),
     )
     print_rows(rows, to=console(), first_style="bold")
+
+
+def _speculation(engine: EngineStatus) -> str:
+    if not engine.n_guessed:
+        return engine.speculation
+    right = f"{engine.n_guessed_right:,} of {engine.n_guessed:,} guessed tokens were right"
+    return f"{engine.speculation}; {right}"
 
 
 def _layers(n_gpu_layers: int) -> str:

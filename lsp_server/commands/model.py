@@ -1,4 +1,4 @@
-"""``midfill model list | fetch | verify | path | remove``: the model files on this machine."""
+"""``midfill model list | fetch | measure | verify | path | remove``: models on this machine."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lsp_server.commands.measure import (
+    choice_of,
+    run_measure,
+    speed_cells,
+    speed_record,
+    used,
+)
 from lsp_server.errors import MidfillError, ModelNotFoundError, UsageError
 from lsp_server.models import catalog, machine, progress, store
 from lsp_server.models.catalog import ModelEntry
@@ -23,6 +30,8 @@ _EXAMPLES = {
     "fetch": "midfill model fetch                       the default for this machine\n"
     "midfill model fetch 1.5b-instruct-q4      a model of the list\n"
     "midfill model fetch --file ~/my.gguf      a file of your own",
+    "measure": "midfill model measure                     all that are fetched\n"
+    "midfill model measure 1.5b-instruct-q4",
     "verify": "midfill model verify\nmidfill model verify 0.5b-instruct-q4",
     "path": "midfill model path\nmidfill model path 0.5b-instruct-q4",
     "remove": "midfill model remove 0.5b-instruct-q4\nmidfill model remove 0.5b-instruct-q4 --yes",
@@ -42,6 +51,10 @@ def add_parser(subparsers: Any) -> None:
     fetching.add_argument("--name", metavar="NAME", help="its id (default: the file's name)")
     fetching.add_argument("--copy", action="store_true", help="copy it into the model folder")
     fetching.add_argument("--yes", "-y", action="store_true", help="confirm without a question")
+    timing = _add_action(
+        actions, "measure", "measure how fast fetched models are on this machine", run_measure
+    )
+    timing.add_argument("id", nargs="?", metavar="ID", help="default: all that are fetched")
     checking = _add_action(actions, "verify", "hash fetched models again", run_verify)
     checking.add_argument("id", nargs="?", metavar="ID", help="default: all that are fetched")
     where = _add_action(actions, "path", "print where a model's file is", run_path)
@@ -81,15 +94,25 @@ def fetch(model_id: str | None = None) -> InstalledModel:
 
 
 def run_list(args: argparse.Namespace) -> int:
-    """Show the catalog and the user's own files."""
+    """Show the catalog and the user's own files, and what auto takes."""
+    from lsp_server import settings
+
+    current = settings.load().settings
+    choice = choice_of(current)
+    verdicts = {verdict.model.id: verdict for verdict in choice.verdicts} if choice else {}
     default = catalog.default_entry(machine.gpu_memory_bytes())
     present = {model.id: model for model in store.installed()}
     rows = [_catalog_row(e, present.pop(e.id, None), e is default) for e in catalog.ENTRIES]
     rows += [_own_row(model) for model in present.values()]
+    for row in rows:
+        row["speed"] = speed_record(verdicts.get(row["id"]))
+        row["auto"] = choice is not None and row["id"] == choice.model.id
     if args.json:
         print(json.dumps(rows, indent=2))
-    else:
-        _print_table(rows)
+        return 0
+    _print_table(rows, {i: speed_cells(verdict) for i, verdict in verdicts.items()})
+    if choice is not None:
+        print(f"\n{used(current, choice)}")
     return 0
 
 
@@ -125,7 +148,10 @@ def run_verify(args: argparse.Namespace) -> int:
 
 def run_path(args: argparse.Namespace) -> int:
     """Print a model's path."""
-    model = store.resolve(args.id)
+    from lsp_server import settings
+    from lsp_server.engine.launch import model_of
+
+    model = store.resolve(args.id) if args.id else model_of(settings.load().settings)
     if not model.path.is_file():
         raise ModelNotFoundError(
             f"There is no model file {model.path}.",
@@ -293,7 +319,7 @@ def _own_row(model: InstalledModel) -> dict[str, Any]:
     }
 
 
-def _print_table(rows: list[dict[str, Any]]) -> None:
+def _print_table(rows: list[dict[str, Any]], speeds: dict[str, tuple[str, str, str]]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -304,6 +330,9 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     table.add_column("size", justify="right", no_wrap=True)
     for name in ("licence", "default", "fetched"):
         table.add_column(name)
+    measured = any(any(cells) for cells in speeds.values())
+    for name in ("first line", "decode", "prefill") if measured else ():
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         default = {"cpu": "CPU", "gpu": "GPU"}.get(row["default_for"] or "", "")
         if row["default_here"]:
@@ -312,7 +341,8 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         # Text: a name of the user's must not be read as rich's markup.
         title = Text(row["title"])
         cells = (row["id"], title, _size(row["size_bytes"]), row["licence"] or "your own file")
-        table.add_row(*cells, default, "yes" if row["fetched"] else "", style=style)
+        speed = speeds.get(row["id"], ("", "", "")) if measured else ()
+        table.add_row(*cells, default, "yes" if row["fetched"] else "", *speed, style=style)
     console = Console()
     console.print(table)
     if not any(row["fetched"] for row in rows):

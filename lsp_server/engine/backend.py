@@ -20,7 +20,10 @@ log = logging.getLogger("midfill.engine")
 
 
 class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What a loaded backend is."""
+    """What a loaded backend is, and what it does at the moment.
+
+    ``resting`` is False while it works, for a client or for itself; for the rest see EngineStatus.
+    """
 
     name: str
     n_ctx: int
@@ -28,6 +31,10 @@ class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
     n_gpu_layers: int = 0
     flash_attention: bool = False
     slots: tuple[SlotStatus, ...] = ()
+    resting: bool = True
+    speculation: str = ""
+    n_guessed: int = 0
+    n_guessed_right: int = 0
 
 
 class Backend(Protocol):

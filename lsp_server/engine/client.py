@@ -12,6 +12,8 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 
+import msgspec
+
 from context.types import Segment
 from lsp_server.engine import protocol, spawn
 from lsp_server.engine.options import EngineOptions
@@ -83,6 +85,8 @@ class EngineClient:
         name: who we are, for the engine's log.
         on_state: called with each state the engine reports, and with a ``failed`` one when
             it dies.
+        survey: gives the models that the engine should measure when nobody needs it; asked at
+            each connection.
     """
 
     def __init__(
@@ -91,12 +95,14 @@ class EngineClient:
         *,
         name: str = "",
         on_state: Callable[[StateChange], None] | None = None,
+        survey: Callable[[], Sequence[EngineOptions]] = tuple,
     ) -> None:
         self.options = options
         self.breaker = Breaker()
         self.state: StateChange | None = None
         self._name = name
         self._on_state = on_state or (lambda _state: None)
+        self._survey = survey
         self._ids = itertools.count(1)
         self._streams: dict[int, asyncio.Queue[TokenChunk | Refused | EngineError]] = {}
         self._writer: asyncio.StreamWriter | None = None
@@ -187,6 +193,9 @@ class EngineClient:
                     protocol=protocol.PROTOCOL_VERSION, pid=os.getpid(), client=self._name
                 )
             )
+            if models := self._survey():
+                encoded = tuple(msgspec.json.encode(options).decode() for options in models)
+                self._send(protocol.Survey(models=encoded))
 
     async def aclose(self) -> None:
         """Close the connection; the engine goes on for other clients."""

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 import psutil
@@ -30,6 +30,7 @@ from lsp_server.engine.lanes import Lanes
 from lsp_server.engine.loader import open_backend
 from lsp_server.engine.options import EngineOptions
 from lsp_server.engine.protocol import EngineStatus, Generate, Refused, StateChange
+from lsp_server.engine.survey import Survey
 from lsp_server.errors import EngineRefusedError, MidfillError, ProtocolError
 from lsp_server.types import TokenChunk
 
@@ -84,6 +85,7 @@ class Host:
         self._leave = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._idle_timer: asyncio.TimerHandle | None = None
+        self._survey = Survey(self._is_idle)
         self._worker = threading.Thread(target=self._work, name="engine-worker", daemon=True)
 
     async def run(self) -> None:
@@ -106,6 +108,7 @@ class Host:
                 self._cancel_all(connection)
                 connection.writer.close()
             self._lanes.close()
+            await self._survey.aclose()
             await asyncio.to_thread(self._worker.join, 5.0)
             log.info("leaving")
 
@@ -197,6 +200,8 @@ class Host:
             case protocol.Cancel():
                 if job := connection.jobs.get(message.request_id):
                     self._cancel(job)
+            case protocol.Survey():
+                self._survey.add(_readable_options(message.models))
             case protocol.StatusQuery():
                 connection.send(self._status())
             case protocol.Shutdown():
@@ -223,6 +228,7 @@ class Host:
 
         job = Job(request, answer=answer, loop=self._loop, client=connection.key)
         connection.jobs[request.request_id] = job
+        self._survey.disturb()
         self._lanes.put(job)
         if request.lane == "interactive" and self._backend is not None:
             self._backend.make_way(job)
@@ -239,6 +245,11 @@ class Host:
     def _cancel_all(self, connection: Connection) -> None:
         for job in list(connection.jobs.values()):
             self._cancel(job)
+
+    def _is_idle(self) -> bool:
+        """Whether the model is loaded and nothing is done with it."""
+        resting = self._backend is not None and self._backend.info().resting
+        return resting and not len(self._lanes) and self._state.state == "ready"
 
     def _status(self) -> EngineStatus:
         info = self._backend.info() if self._backend else None
@@ -262,6 +273,9 @@ class Host:
             uptime_s=time.monotonic() - self._started_s,
             idle_exit_s=self._options.idle_exit_s,
             message=self._state.message,
+            speculation=info.speculation if info else "",
+            n_guessed=info.n_guessed if info else 0,
+            n_guessed_right=info.n_guessed_right if info else 0,
         )
 
     # -- leaving -------------------------------------------------------------------------
@@ -278,6 +292,16 @@ class Host:
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = None
+
+
+def _readable_options(models: Sequence[str]) -> list[EngineOptions]:
+    found = []
+    for text in models:
+        try:
+            found.append(msgspec.json.decode(text, type=EngineOptions))
+        except msgspec.MsgspecError as error:
+            log.warning("a model cannot be measured: %s", error)
+    return found
 
 
 def hold_lock(options: EngineOptions) -> int | None:

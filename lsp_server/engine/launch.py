@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+
+from lsp_server.engine import speeds
+from lsp_server.engine.choice import Choice, Verdict, choose
 from lsp_server.engine.options import EngineOptions
 from lsp_server.models import store
+from lsp_server.models.store import InstalledModel
 from lsp_server.settings import Settings
 
+log = logging.getLogger("midfill.launch")
+
 _SCRIPTED = "scripted:"
+_AUTO = "auto"
 
 
 def engine_options(settings: Settings) -> EngineOptions:
@@ -27,7 +35,62 @@ def engine_options(settings: Settings) -> EngineOptions:
             model_path=model.removeprefix(_SCRIPTED),
             idle_exit_s=engine.idle_exit_s,
         )
-    installed = store.resolve(None if model == "auto" else model)
+    return options_for(model_of(settings), settings)
+
+
+def model_of(settings: Settings) -> InstalledModel:
+    """The model that is used.
+
+    Raises:
+        ModelError: it is not there; the message names the command to run.
+    """
+    if settings.model.id != _AUTO:
+        return store.resolve(settings.model.id)
+    return choose_model(settings).model
+
+
+def choose_model(settings: Settings) -> Choice:
+    """Which model ``auto`` takes, and why.
+
+    Raises:
+        ModelNotFoundError: none is fetched.
+    """
+    default = store.resolve(None)
+    return choose([verdict_of(model, settings) for model in store.installed()], default)
+
+
+def verdict_of(model: InstalledModel, settings: Settings) -> Verdict:
+    """How a fetched model stands against the budget."""
+    speed = speeds.find(store.expected_sha256(model), options_for(model, settings))
+    return Verdict(model=model, speed=speed, budget_ms=settings.model.budget_ms)
+
+
+def tell_change(settings: Settings, model_id: str) -> None:
+    """Log it when ``auto`` takes another model than the last time: the user left that to us.
+
+    Args:
+        settings: in force.
+        model_id: what is used now.
+    """
+    if settings.model.id != _AUTO:
+        return
+    before = speeds.note_choice(model_id)
+    if before not in ("", model_id):
+        reason = choose_model(settings).reason
+        log.warning("model.id auto takes %s now, not %s: %s", model_id, before, reason)
+
+
+def unmeasured(settings: Settings) -> tuple[EngineOptions, ...]:
+    """Engines of the models to measure when there is nothing else to do; none if not ``auto``."""
+    if settings.model.id != _AUTO:
+        return ()
+    models = choose_model(settings).unmeasured
+    return tuple(options_for(model, settings) for model in models)
+
+
+def options_for(installed: InstalledModel, settings: Settings) -> EngineOptions:
+    """What to start the engine of a model with."""
+    engine = settings.engine
     return EngineOptions(
         model_id=installed.id,
         model_path=str(installed.path),
@@ -37,5 +100,6 @@ def engine_options(settings: Settings) -> EngineOptions:
         n_gpu_layers=engine.n_gpu_layers,
         n_threads=engine.n_threads,
         flash_attention=engine.flash_attention,
+        speculation=engine.speculation,
         idle_exit_s=engine.idle_exit_s,
     )

@@ -16,7 +16,7 @@ from context.types import Segment
 from lsp_server.errors import ProtocolError
 from lsp_server.types import SamplingParams, TokenChunk
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 # A prompt is far below this; anything above is a bug or hostile.
 MAX_FRAME_BYTES = 8 * 1024 * 1024
 _LENGTH = struct.Struct(">I")
@@ -61,6 +61,16 @@ class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag="cancel"):
     """Stop a request; it is answered with ``finish_reason == "cancelled"``."""
 
     request_id: int
+
+
+class Survey(msgspec.Struct, frozen=True, kw_only=True, tag="survey"):
+    """Measure models when there is nothing else to do; there is no answer.
+
+    Args:
+        models: for each an EngineOptions as JSON.
+    """
+
+    models: tuple[str, ...]
 
 
 class StatusQuery(msgspec.Struct, frozen=True, kw_only=True, tag="status"):
@@ -119,7 +129,11 @@ class SlotStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EngineStatus(msgspec.Struct, frozen=True, kw_only=True, tag="engine_status"):
-    """Everything ``midfill engine status`` shows."""
+    """Everything ``midfill engine status`` shows.
+
+    ``speculation`` says whether tokens are guessed ahead, and why ("" if the back end cannot);
+    ``n_guessed`` were, and ``n_guessed_right`` of them were taken.
+    """
 
     pid: int
     version: str
@@ -139,9 +153,12 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True, tag="engine_status
     uptime_s: float
     idle_exit_s: float
     message: str = ""
+    speculation: str = ""
+    n_guessed: int = 0
+    n_guessed_right: int = 0
 
 
-ClientMessage = Hello | Generate | Cancel | StatusQuery | Shutdown
+ClientMessage = Hello | Generate | Cancel | Survey | StatusQuery | Shutdown
 EngineMessage = Welcome | StateChange | TokenChunk | Refused | EngineStatus
 
 _encoder = msgspec.msgpack.Encoder()

@@ -193,6 +193,17 @@ def installed() -> tuple[InstalledModel, ...]:
     return tuple(sorted(found.values(), key=lambda m: (order.get(m.id, len(order)), m.id)))
 
 
+def expected_sha256(model: InstalledModel) -> str:
+    """The hash of a model, or the pinned one where it was not computed yet ("" if none is)."""
+    return model.sha256 or (model.entry.sha256 if model.entry is not None else "")
+
+
+def recorded_sha256(path: Path) -> str:
+    """The hash that was computed for a file ("" if none was)."""
+    real = path.resolve()
+    return next((r.sha256 for r in records() if Path(r.path).resolve() == real), "")
+
+
 def resolve(
     id_or_path: str | None, *, gpu_memory_bytes: Callable[[], int | None] | None = None
 ) -> InstalledModel:

@@ -11,10 +11,12 @@ from context.sequences import common_prefix_length
 from lsp_server.engine.backend import BackendInfo, refusing
 from lsp_server.engine.job import Clock, Job
 from lsp_server.engine.lanes import Lanes
+from lsp_server.engine.llama.gauge import OwnSpeed
 from lsp_server.engine.llama.model import Aborted, ContextFull, Entry, LlamaModel
 from lsp_server.engine.llama.refresh import refresh
 from lsp_server.engine.llama.reuse import Plan
 from lsp_server.engine.llama.slots import Slot, SlotTable
+from lsp_server.engine.llama.speculation import Speculation
 from lsp_server.engine.llama.task import Task
 from lsp_server.engine.options import EngineOptions
 from lsp_server.engine.protocol import LANES, SlotStatus
@@ -31,6 +33,10 @@ _MIN_SHARED = 64
 # Moved text is evaluated again when nobody asked for so long, if it moved so far.
 _PAUSE_S = 0.4
 _MIN_DRIFT = 8
+# The model is measured when nobody asked for so long.
+_GAUGE_PAUSE_S = 3.0
+# Guesses of all jobs leave the rest of a batch to prompts.
+_GUESSED_SHARE = 0.25
 
 log = logging.getLogger("midfill.engine")
 
@@ -46,7 +52,12 @@ class LlamaBackend:
         # What the running step evaluates, and whether it is a piece of a prompt.
         self._at_work: tuple[Job, ...] = ()
         self._prefilling = False
+        # Whether it works for nobody in particular.
         self._refreshing = False
+        self._speculation = Speculation(options.speculation)
+        self._own_speed = OwnSpeed(options)
+        # The cells ran out for a batch with guesses.
+        self._crowded = False
         self._prefill_tokens_per_ms = 0.0
 
     def info(self) -> BackendInfo:
@@ -61,6 +72,10 @@ class LlamaBackend:
                 SlotStatus(seq_id=slot.seq_id, n_tokens=len(slot.tokens))
                 for slot in self._table.slots
             ),
+            resting=not self._tasks and not self._refreshing,
+            speculation=self._speculation.describe(),
+            n_guessed=self._speculation.n_guessed,
+            n_guessed_right=self._speculation.n_right,
         )
 
     def interrupt(self, job: Job) -> None:
@@ -79,11 +94,12 @@ class LlamaBackend:
 
     def serve(self, lanes: Lanes) -> None:
         """See Backend."""
+        self._speculation.learn(self._own_speed.find())
         while not lanes.closed:
             self._admit(lanes)
             if self._tasks:
                 self._step()
-            elif not self._refresh(lanes):
+            elif not self._refresh(lanes) and not self._gauge(lanes):
                 lanes.wait()
         for task in self._tasks:
             task.finish("cancelled")
@@ -111,6 +127,28 @@ class LlamaBackend:
         except Exception:
             log.exception("moved text could not be evaluated again")
             self._forget(slot)
+        finally:
+            with self._guard:
+                self._refreshing = False
+        return True
+
+    def _gauge(self, lanes: Lanes) -> bool:
+        """Use a pause to measure the model; False if that is not needed, or there is none."""
+        n_held = sum(len(slot.tokens) for slot in self._table.slots)
+        if not self._own_speed.wanted(self._llama.n_ctx - n_held):
+            return False
+        if lanes.wait(_GAUGE_PAUSE_S) or lanes.closed:
+            return True
+        with self._guard:
+            self._llama.clear_abort()
+            self._refreshing = True
+        try:
+            # Nobody is at work, so nothing is parked there.
+            parking = self._table.slots[0].parking
+            measured = self._own_speed.measure(
+                self._llama, parking, lambda: not len(lanes) and not lanes.closed
+            )
+            self._speculation.learn(measured)
         finally:
             with self._guard:
                 self._refreshing = False
@@ -153,7 +191,8 @@ class LlamaBackend:
         self._make_room(slot, len(prompt.tokens) + request.sampling.max_tokens)
         clock.n_reused = len(prompt.tokens) - plan.n_evaluated
         clock.mark("tokenize")
-        return Task(self._llama, job, slot, prompt, plan, clock)
+        last_text = self._speculation.last_text(slot.seq_id)
+        return Task(self._llama, job, slot, prompt, plan, clock, last_text)
 
     def _check_size(self, n_prompt: int, max_tokens: int) -> None:
         n_room = self._llama.n_ctx - max_tokens
@@ -202,13 +241,21 @@ class LlamaBackend:
         self._end_cancelled()
         entries: list[Entry] = []
         decoding = [task for task in self._tasks if task.next_token is not None]
+        n_guessed = self._n_guessed(len(decoding))
         for task in decoding:
-            entries.append(
-                Entry(task.next_token or 0, len(task.slot.tokens), task.slot.seq_id, True)
-            )
+            task.first_entry = len(entries)
+            entries += task.entries(n_guessed)
         chunks = self._chunks(entries)
         if entries and self._evaluate(entries, decoding, chunks):
             self._advance(decoding, chunks)
+
+    def _n_guessed(self, n_decoding: int) -> int:
+        """How many tokens to guess for each job that streams."""
+        if self._crowded or not n_decoding:
+            self._crowded = False
+            return 0
+        n_room = int(_GUESSED_SHARE * self._llama.n_ubatch) // n_decoding - 1
+        return max(0, min(self._speculation.n_most(n_decoding), n_room))
 
     def _chunks(self, entries: list[Entry]) -> list[_Chunk]:
         """Fill the batch up with pieces of prompts: those first that need least."""
@@ -251,7 +298,10 @@ class LlamaBackend:
         except Aborted:
             self._settle(decoding, chunks)
         except ContextFull:
-            self._find_cells(chunks[-1].task if chunks else decoding[-1])
+            # First without what may be in vain.
+            self._crowded = any(task.guess for task in decoding)
+            if not self._crowded:
+                self._find_cells(chunks[-1].task if chunks else decoding[-1])
         except Exception:
             for task in {*decoding, *(chunk.task for chunk in chunks)}:
                 self._fail(task)
@@ -268,15 +318,28 @@ class LlamaBackend:
             self._prefill_tokens_per_ms = (1 - _NEWEST) * old + _NEWEST * speed
 
     def _advance(self, decoding: list[Task], chunks: list[_Chunk]) -> None:
-        for index, task in enumerate(decoding):
-            assert task.next_token is not None
-            task.slot.tokens.append(task.next_token)
-            task.next_token = None
-            self._sample(task, index)
+        for task in decoding:
+            self._take(task)
         for chunk in chunks:
             chunk.task.evaluated(chunk.start, chunk.n_tokens)
             if chunk.is_last:
                 self._sample(chunk.task, chunk.first_entry + chunk.n_tokens - 1)
+
+    def _take(self, task: Task) -> None:
+        """Pick the token behind the evaluated one, and behind each guess that came out so."""
+        n_right = 0
+        task.settle()
+        self._sample(task, task.first_entry)
+        for guessed in task.guess:
+            if task.next_token != guessed or task.job.cancelled:
+                break
+            n_right += 1
+            task.settle()
+            self._sample(task, task.first_entry + n_right)
+        if task.guess:
+            self._speculation.checked(len(task.guess), n_right)
+            self._llama.truncate(task.slot.seq_id, len(task.slot.tokens))
+            task.guess = []
 
     def _sample(self, task: Task, index: int) -> None:
         with refusing(task.job) as outcome:
@@ -318,6 +381,8 @@ class LlamaBackend:
 
     def _end(self, task: Task, reason: FinishReason) -> None:
         self._tasks.remove(task)
+        if task.clock.n_generated:
+            self._speculation.remember(task.slot.seq_id, task.written())
         task.finish(reason)
 
     def _fail(self, task: Task) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import codecs
 from collections import deque
+from collections.abc import Sequence
 
 from lsp_server.engine.job import Clock, Job, StopStrings
 from lsp_server.engine.llama.healing import Healing
-from lsp_server.engine.llama.model import LlamaModel
+from lsp_server.engine.llama.model import Entry, LlamaModel
 from lsp_server.engine.llama.reuse import GAP, Block, Plan
 from lsp_server.engine.llama.slots import Slot
+from lsp_server.engine.llama.speculation import Lookup, split_at_cursor
 from lsp_server.engine.llama.tokenizer import Encoded
 from lsp_server.types import FinishReason
+
+# Enough to find the place again.
+_N_BEFORE = 16
 
 
 class Task:
@@ -24,6 +29,12 @@ class Task:
         prompt: as tokens.
         plan: how the slot gets from what it holds to the prompt.
         clock: of the job.
+        last_text: what was generated in the slot before; it may come again.
+
+    Attributes:
+        next_token: sampled, and not evaluated yet.
+        guess: tokens that may follow it; evaluated with it.
+        first_entry: where in the batch they stand.
     """
 
     def __init__(
@@ -34,12 +45,16 @@ class Task:
         prompt: Encoded,
         plan: Plan,
         clock: Clock,
+        last_text: Sequence[int] = (),
     ) -> None:
         self.job = job
         self.slot = slot
         self.clock = clock
-        # Sampled, and not evaluated yet.
         self.next_token: int | None = None
+        self.guess: list[int] = []
+        self.first_entry = 0
+        self._last_text = last_text
+        self._lookup: Lookup | None = None
         self._llama = llama
         self._tokens = prompt.tokens
         self._counts = prompt.counts
@@ -92,6 +107,48 @@ class Task:
         else:
             self.clock.mark("prefill")
             self.job.prefilled(self.clock, self._counts)
+
+    def entries(self, n_guessed: int) -> list[Entry]:
+        """What to evaluate next: the token that was sampled, and guesses at what follows it.
+
+        Args:
+            n_guessed: at most so many guesses.
+        """
+        assert self.next_token is not None
+        self.guess = self._guess(n_guessed)
+        start = len(self.slot.tokens)
+        return [
+            Entry(token, start + number, self.slot.seq_id, True)
+            for number, token in enumerate((self.next_token, *self.guess))
+        ]
+
+    def settle(self) -> None:
+        """The token that was sampled is evaluated."""
+        assert self.next_token is not None
+        self.slot.tokens.append(self.next_token)
+        self.next_token = None
+
+    def written(self) -> list[int]:
+        """The text so far, and a few tokens of what stands before it."""
+        before, _ = self._around()
+        return [*before[-_N_BEFORE:], *self.slot.tokens[len(self._tokens) :]]
+
+    def _guess(self, n_guessed: int) -> list[int]:
+        sampling = self.job.request.sampling
+        n_guessed = min(n_guessed, sampling.max_tokens - self.clock.n_generated - 1)
+        if n_guessed <= 0 or sampling.temperature > 0 or self._healing.wanted:
+            return []
+        before, behind = self._around()
+        generated = [*self.slot.tokens[len(self._tokens) :], self.next_token or 0]
+        if self._lookup is None:
+            is_stop = self._llama.tokenizer.is_stop
+            others = (behind, self._last_text)
+            self._lookup = Lookup(before, others, lambda token: not is_stop(token))
+        self._lookup.add(generated[self._lookup.n_tokens - len(before) :])
+        return self._lookup.guess(n_guessed)
+
+    def _around(self) -> tuple[Sequence[int], Sequence[int]]:
+        return split_at_cursor(self.job.request.segments, self._tokens, self._counts)
 
     def sample(self, index: int) -> FinishReason | None:
         """Pick the next token and send its text; a reason when that was the last.

@@ -69,6 +69,7 @@ class FakeLlama:
     Args:
         n_ctx: cells.
         seed: of the aborts that come in the middle of a batch.
+        copies: whether the model often goes on as the text did before, as real ones do.
     """
 
     can_shift = True
@@ -77,11 +78,12 @@ class FakeLlama:
     flash_attention = True
     supports_gpu = False
 
-    def __init__(self, n_ctx: int, seed: int = 0) -> None:
+    def __init__(self, n_ctx: int, seed: int = 0, *, copies: bool = False) -> None:
         self.tokenizer = FakeTokenizer()
         self.n_ctx = n_ctx
         self.n_ubatch = 2 * _N_UBATCH
-        self.n_evaluated = 0
+        self.n_evaluated = self.n_batches = 0
+        self.copies = copies
         self.predicted: dict[int, int] = {}
         self.before_ubatch: Any = lambda: None
         self._cells: list[Cell] = []
@@ -110,6 +112,7 @@ class FakeLlama:
         """Evaluate, in pieces, between which an abort takes effect."""
         if len(self._cells) + len(entries) > self.n_ctx:
             raise ContextFull
+        self.n_batches += 1
         for start in range(0, len(entries), _N_UBATCH):
             self.before_ubatch()
             if self._aborted:
@@ -122,7 +125,7 @@ class FakeLlama:
         self._cells.append(Cell(entry.token, entry.position, entry.seq_id))
         self.n_evaluated += 1
         if entry.wants_logits:
-            self.predicted[index] = predict(self.sequence(entry.seq_id))
+            self.predicted[index] = predict(self.sequence(entry.seq_id), copies=self.copies)
         else:
             self.predicted.pop(index, None)
 
@@ -182,9 +185,17 @@ class FakeLlama:
         """Nothing to free."""
 
 
-def predict(tokens: Sequence[int]) -> int:
-    """What follows on a sequence: a letter, or in one of twelve cases the end."""
+def predict(tokens: Sequence[int], *, copies: bool = False) -> int:
+    """What follows on a sequence: a letter, or in one of twelve cases the end.
+
+    With ``copies``, mostly what followed the last three tokens where they stood before.
+    """
     digest = hashlib.sha256(repr(list(tokens)).encode()).digest()
+    if copies and digest[2] % 5:
+        end = list(tokens[-3:])
+        for at in range(len(tokens) - 4, 2, -1):
+            if tokens[at - 2 : at + 1] == end and tokens[at + 1] > _STOP:
+                return tokens[at + 1]
     return _STOP if digest[0] % 12 == 0 else ord("a") + digest[1] % 26
 
 
@@ -192,7 +203,7 @@ def expected_text(llama: FakeLlama, segments: Sequence[Segment], max_tokens: int
     """What a request must give."""
     tokens = list(llama.tokenizer.encode(segments).tokens)
     text = ""
-    while len(text) < max_tokens and (token := predict(tokens)) != _STOP:
+    while len(text) < max_tokens and (token := predict(tokens, copies=llama.copies)) != _STOP:
         tokens.append(token)
         text += chr(token)
     return text

@@ -11,6 +11,7 @@ import pytest
 
 from lsp_server.engine.llama import backend as llama_backend
 from lsp_server.engine.llama.backend import LlamaBackend
+from lsp_server.engine.llama.speculation import Mode
 from lsp_server.engine.options import EngineOptions
 from tests.engine.driver import Driver, Recorder, fim_request
 from tests.engine.llama.fake_llama import FakeLlama, expected_text
@@ -19,10 +20,19 @@ from tests.engine.llama.fake_llama import FakeLlama, expected_text
 class Engine(Driver[LlamaBackend]):
     """A back end on a fake model."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, n_ctx: int, n_slots: int) -> None:
-        self.llama = FakeLlama(n_ctx)
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        n_ctx: int,
+        n_slots: int,
+        speculation: Mode = "auto",
+        copies: bool = False,
+    ) -> None:
+        self.llama = FakeLlama(n_ctx, copies=copies)
         monkeypatch.setattr(llama_backend, "LlamaModel", lambda *_: self.llama)
-        super().__init__(LlamaBackend(EngineOptions(n_slots=n_slots), lambda _: True))
+        options = EngineOptions(n_slots=n_slots, speculation=speculation)
+        super().__init__(LlamaBackend(options, lambda _: True))
 
     def __enter__(self) -> Engine:
         super().__enter__()
@@ -124,15 +134,25 @@ def test_a_full_cache_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
             engine.check(engine.ask(chr(1000 + number) * 120, "after"))
 
 
+@pytest.mark.parametrize("speculation", ["off", "on"])
 @pytest.mark.parametrize("seed", range(40))
-def test_any_session_gives_every_text_right(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+def test_any_session_gives_every_text_right(
+    monkeypatch: pytest.MonkeyPatch, seed: int, speculation: Mode
+) -> None:
     """Edits of several clients at once, with aborts and cancellations at any point."""
     chance = random.Random(seed)
+    guesses = speculation == "on"
+    n_slots = chance.choice((1, 2, 4))
+    # Cells that are short now and then; what is measured needs more than a thousand.
+    n_ctx = chance.choice((2600, 2600, 1200)) if guesses else 2600
     monkeypatch.setattr(llama_backend, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(llama_backend, "_GAUGE_PAUSE_S", 0.0)
     monkeypatch.setattr(llama_backend, "_MIN_SHARED", 16)
     clients = ("a", "b", "c", "d")
     texts = {client: "".join(chance.choices("abcdefgh\n", k=300)) for client in clients}
-    with Engine(monkeypatch, n_ctx=2600, n_slots=chance.choice((1, 2, 4))) as engine:
+    with Engine(
+        monkeypatch, n_ctx=n_ctx, n_slots=n_slots, speculation=speculation, copies=guesses
+    ) as engine:
 
         def abort_at_times() -> None:
             # Somebody else's request may come at any moment of a batch.
@@ -150,7 +170,10 @@ def test_any_session_gives_every_text_right(monkeypatch: pytest.MonkeyPatch, see
             texts[client] = text[:500]
             cursor = chance.choice((min(at + len(edit), len(texts[client])), 100))
             lane = chance.choice(("interactive", "interactive", "prefetch", "warm_up"))
-            job = engine.ask(texts[client][:cursor], texts[client][cursor:], client, lane=lane)
+            n_most = chance.choice((0, 1, 12, 40)) if guesses else 12
+            job = engine.ask(
+                texts[client][:cursor], texts[client][cursor:], client, lane=lane, max_tokens=n_most
+            )
             jobs.append(job)
             if chance.random() < 0.3:
                 engine.cancel(chance.choice(jobs))
