@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lsp_server.engine import measuring
 from lsp_server.engine.options import EngineOptions
 from tests.scripted_engine import MakeOptions, write_script
 
@@ -25,3 +28,13 @@ def scripted(private_folders: Path, tmp_path: Path) -> MakeOptions:
         )
 
     return make
+
+
+@pytest.fixture
+def run_script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes the process that measures a model run a script instead."""
+
+    def use(script: str) -> None:
+        monkeypatch.setattr(measuring, "command", lambda _: [sys.executable, "-c", script])
+
+    return use

@@ -24,7 +24,7 @@ def fim_request(before: str, after: str, **options: Any) -> Generate:
     Args:
         before: text left of the cursor.
         after: text right of it.
-        options: ``max_tokens`` (default 24), and fields of Generate.
+        options: ``max_tokens`` (default 24), ``temperature``, and fields of Generate.
     """
     segments = (
         Segment(role="fim_prefix"),
@@ -33,7 +33,9 @@ def fim_request(before: str, after: str, **options: Any) -> Generate:
         Segment(role="text", text=after),
         Segment(role="fim_middle"),
     )
-    sampling = SamplingParams(max_tokens=options.pop("max_tokens", 24))
+    sampling = SamplingParams(
+        max_tokens=options.pop("max_tokens", 24), temperature=options.pop("temperature", 0.0)
+    )
     return Generate(request_id=1, segments=segments, sampling=sampling, **options)
 
 

@@ -188,14 +188,16 @@ class FakeLlama:
 def predict(tokens: Sequence[int], *, copies: bool = False) -> int:
     """What follows on a sequence: a letter, or in one of twelve cases the end.
 
-    With ``copies``, mostly what followed the last three tokens where they stood before.
+    With ``copies``, mostly what followed the text's last few tokens where they stood before.
     """
     digest = hashlib.sha256(repr(list(tokens)).encode()).digest()
     if copies and digest[2] % 5:
-        end = list(tokens[-3:])
-        for at in range(len(tokens) - 4, 2, -1):
-            if tokens[at - 2 : at + 1] == end and tokens[at + 1] > _STOP:
-                return tokens[at + 1]
+        (suffix,), (middle,) = _ROLES["fim_suffix"], _ROLES["fim_middle"]
+        text = [*tokens[: tokens.index(suffix)], *tokens[tokens.index(middle) + 1 :]]
+        for size in (3, 2, 1):
+            for at in range(len(tokens) - 2, size, -1):
+                if tokens[at - size : at] == text[-size:] and tokens[at] > _STOP:
+                    return tokens[at]
     return _STOP if digest[0] % 12 == 0 else ord("a") + digest[1] % 26
 
 
