@@ -15,10 +15,12 @@ import pytest
 
 from lsp_server import cli, doctor, paths, settings
 from lsp_server.doctor import Check
+from lsp_server.engine import launch, speeds
 from lsp_server.errors import StoreError
 from lsp_server.models import catalog, machine, store
 from lsp_server.models.store import ModelRecord
 from tests.commands.runner import run, write_script
+from tests.engine.makers import speed
 from tests.models.gguf_files import PLAIN_TOKENS, gguf
 
 _HOLE = {"after": 'last word of a text."""\n    return ', "text": "text.split()[-1]"}
@@ -234,6 +236,53 @@ def test_sound_model_and_no_llama(
         == (report.checks["FIM tokens"]["data"])
     )
     assert "engine" not in report.checks
+
+
+def _measured(name: str, first_line_ms: float, options: settings.Settings) -> None:
+    model = store.resolve(name)
+    engine = launch.options_for(model, options)
+    speeds.save(store.expected_sha256(model), engine, speed(first_line_ms))
+
+
+def test_model_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check names the model auto takes, why, and how the others stand."""
+    monkeypatch.setattr(machine, "gpu_memory_bytes", lambda: None)
+    sizes = {"0.5b-instruct-q4": 1, "1.5b-instruct-q4": 2}
+    entries = tuple(
+        msgspec.structs.replace(entry, size_bytes=sizes[entry.id])
+        for entry in catalog.ENTRIES
+        if entry.id in sizes
+    )
+    monkeypatch.setattr(catalog, "ENTRIES", entries)
+    paths.private_dir(paths.models_dir())
+    for name, size in sizes.items():
+        store.entry_path(catalog.find(name)).write_bytes(bytes(size))
+    resolved = settings.load()
+    check = doctor._choice(resolved)
+    assert check.outcome == "warning"
+    assert check.detail == (
+        "auto takes 0.5b-instruct-q4, the default for this machine; not measured yet; "
+        "1.5b-instruct-q4: not measured yet"
+    )
+    assert check.hint.endswith("midfill model measure")
+    _measured("1.5b-instruct-q4", 610, resolved.settings)
+    _measured("0.5b-instruct-q4", 240, resolved.settings)
+    check = doctor._choice(resolved)
+    assert (check.outcome, check.hint) == ("ok", "")
+    assert "auto takes 1.5b-instruct-q4" in check.detail
+    assert "610 ms ≤ 700 ms budget; 0.5b-instruct-q4: 240 ms ≤ 700 ms budget" in check.detail
+    assert check.data["1.5b-instruct-q4"]["first_line_ms"] == 610
+
+
+def test_model_choice_by_the_user(pinned: bytes) -> None:
+    """A model that the user names is no choice of auto's; its speed is told all the same."""
+    _place(pinned)
+    name = catalog.ENTRIES[0].id
+    resolved = settings.load(command_line={"model": {"id": name}})
+    _measured(name, 900, resolved.settings)
+    check = doctor._choice(resolved)
+    assert check.outcome == "ok"
+    assert check.detail == (f"{name}, set by model.id (command line); 900 ms > 700 ms budget")
 
 
 # -- llama.cpp ---------------------------------------------------------------------------

@@ -8,12 +8,15 @@ import os
 import socket
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
 from lsp_server import __version__, cli
+from lsp_server.commands import engine
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.options import EngineOptions
+from lsp_server.engine.protocol import EngineStatus
 from tests.commands.runner import run, write_script
 
 
@@ -115,3 +118,30 @@ def test_two_run(source: Path, model: str, tmp_path: Path) -> None:
     table = run("engine", "status").stdout.decode()
     assert [block.split()[0] for block in table.split(f"{os.linesep}{os.linesep}")] == ["pid"] * 2
     assert json.loads(run("engine", "stop", "--json").stdout) == {"stopped": 2}
+
+
+def test_speculation_is_shown() -> None:
+    """Why tokens are guessed or not, and how many were right once some were."""
+    status = EngineStatus(
+        pid=1,
+        version="",
+        state="ready",
+        model="m",
+        model_path="",
+        backend="llama.cpp",
+        flash_attention=True,
+        n_gpu_layers=0,
+        n_ctx=0,
+        n_threads=1,
+        slots=(),
+        n_clients=0,
+        n_waiting=0,
+        n_served=0,
+        rss_bytes=0,
+        uptime_s=0.0,
+        idle_exit_s=0.0,
+        speculation="on: it gains",
+    )
+    assert engine._speculation(status) == "on: it gains"
+    used = msgspec.structs.replace(status, n_guessed=2000, n_guessed_right=1500)
+    assert engine._speculation(used) == ("on: it gains; 1,500 of 2,000 guessed tokens were right")

@@ -8,12 +8,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from lsp_server import cli
+from lsp_server.commands import measure
+from lsp_server.engine import measuring, speeds
+from lsp_server.engine.measuring import Report
+from lsp_server.engine.options import EngineOptions
 from lsp_server.models import fetch as fetching
+from lsp_server.models import store
 from lsp_server.models.catalog import ModelEntry
 from lsp_server.models.index import PackageIndex
+from tests.engine.makers import speed
 from tests.models.conftest import TINY_BYTES
 from tests.models.gguf_files import PLAIN_TOKENS, gguf
 from tests.models.makers import Bytes, FakePip
@@ -236,3 +243,79 @@ def test_help_has_examples(midfill: Command, capsys: pytest.CaptureFixture[str])
             cli.main(["model", action, "--help"])
         assert caught.value.code == 0
         assert f"midfill model {action}" in capsys.readouterr().out.split("examples:")[1]
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measuring finds 321 ms to a first line, in a process that keeps it as the real one does."""
+
+    def command(options: EngineOptions) -> list[str]:
+        found = speeds.save(store.recorded_sha256(Path(options.model_path)), options, speed(321))
+        last = msgspec.json.encode(Report(progress=1.0, speed=found)).decode()
+        return [sys.executable, "-c", f"print({last!r})"]
+
+    monkeypatch.setattr(measuring, "command", command)
+
+
+def test_measure_and_list(midfill: Command, measured: None) -> None:
+    """What was measured is printed, listed from then on, and decides what auto takes."""
+    midfill("fetch")
+    row = midfill.json("list")[0]
+    assert (row["speed"], row["auto"]) == (None, True)
+    report = midfill.json("measure")
+    (model,) = report["models"]
+    assert (model["id"], model["error"]) == ("tiny", "")
+    assert (model["speed"]["first_line_ms"], model["speed"]["fits"]) == (321, True)
+    assert report["auto"]["id"] == "tiny"
+    assert report["auto"]["reason"].endswith("321 ms ≤ 700 ms budget")
+    row = midfill.json("list")[0]
+    assert row["speed"] == model["speed"]
+    assert {"first_line_p50_ms", "n_runs", "decode_tokens_per_s"} <= set(row["speed"])
+
+
+def test_measure_for_people(midfill: Command, measured: None) -> None:
+    """Progress goes to stderr; the table has first line, decode and prefill, and the choice."""
+    midfill("fetch")
+    _, out, _ = midfill("list")
+    assert "first line" not in out
+    assert "auto takes tiny: the only one fetched; not measured yet" in out
+    code, out, err = midfill("measure", "tiny")
+    assert code == 0
+    assert err == "measuring tiny\n"
+    lines = out.splitlines()
+    assert lines[0].split() == ["model", "first", "line", "decode", "prefill"]
+    assert lines[1].split()[:3] == ["tiny", "321", "ms"]
+    assert lines[1].endswith("321 ms ≤ 700 ms budget")
+    assert lines[-1].startswith("auto takes tiny: ")
+    assert "321 ms" in midfill("list")[1]
+
+
+def test_measure_that_fails(midfill: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that cannot be measured is named with its reason; the exit code is 1."""
+    midfill("fetch")
+    monkeypatch.setattr(
+        measuring, "command", lambda _: [sys.executable, "-c", "import os; os.abort()"]
+    )
+    code, out, err = midfill("measure")
+    assert code == 1
+    assert "tiny is not measured: The process that measured tiny died." in err
+    assert "not measured yet" in out
+    code, out, _ = midfill("measure", "--json")
+    assert code == 1
+    assert json.loads(out)["models"][0]["error"] == "measure_died"
+
+
+def test_measure_without_a_model(midfill: Command) -> None:
+    """Where nothing is fetched there is nothing to measure."""
+    code, out, _ = midfill("measure", "--json")
+    assert code == 1
+    assert json.loads(out)["error"] == "model_not_fetched"
+
+
+def test_progress_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line is written over until it is done."""
+    show = measure._on_terminal("tiny")
+    for share in (0.0, 0.5, 1.0):
+        show(share)
+    lines = capsys.readouterr().err.split("\r")
+    assert lines == ["", "measuring tiny:   0%", "measuring tiny:  50%", "measuring tiny: 100%\n"]

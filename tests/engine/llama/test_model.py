@@ -225,3 +225,61 @@ def test_more_prompts_than_slots_are_served(backend: Driver[LlamaBackend]) -> No
         filler = "".join(f"v{number}_{i} = {i}\n" for i in range(35))
         assert backend.run(request(filler + BEFORE)).text.startswith("json.dump(data, file")
     assert all(slot.n_tokens for slot in backend.backend.info().slots)
+
+
+def test_the_model_is_measured_and_serves_on(backend: Driver[LlamaBackend]) -> None:
+    """Measuring gives every figure and leaves the prompts in the KV cache as they are."""
+    from lsp_server.engine.llama.gauge import gauge
+
+    first = backend.run(request(BEFORE))
+    llama, slot = backend.backend._llama, backend.backend._table.slots[-1]
+    # Nothing is asked meanwhile, so the thread that serves leaves the model alone.
+    found = gauge(llama, slot.parking)
+    assert found is not None
+    assert found.n_prompt_tokens == 1024
+    assert set(found.step_ms) == {1, 2, 4, 8, 16}
+    again = backend.run(request(BEFORE))
+    assert again.text == first.text
+    assert again.last.timings is not None
+    assert again.last.timings.n_reused == again.last.timings.n_prompt - 1
+
+
+def test_speculation_changes_no_text(
+    backend: Driver[LlamaBackend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With guesses from the prompt the texts are those without, healed and stopped ones too."""
+    from lsp_server.engine.llama.speculation import Speculation
+
+    body = "".join(
+        f"    if name == 'key_{i}':\n        return settings['key_{i}'].strip()\n" for i in range(6)
+    )
+    wanted = [
+        request(BEFORE),
+        request("def get(name, settings):\n" + body + "    if name == 'key_6':\n        ret"),
+        request("def get(name, settings):\n" + body + "    if na", heal_bytes=2, max_tokens=48),
+        request("def get(name, settings):\n" + body + "    if ", stop=("strip",), max_tokens=48),
+    ]
+    plain = [backend.run(each).text for each in wanted]
+    speculation = Speculation("on")
+    monkeypatch.setattr(backend.backend, "_speculation", speculation)
+    assert [backend.run(each).text for each in wanted] == plain
+    assert [backend.run(each).text for each in wanted] == plain
+    assert speculation.n_right > 0
+
+
+def test_a_process_measures_the_model(
+    backend: Driver[LlamaBackend], default_model_cache: Path
+) -> None:
+    """The process that ``midfill model measure`` starts reports progress and keeps the figures."""
+    from lsp_server.engine import measuring, speeds
+    from lsp_server.models import catalog
+
+    entry = catalog.default_entry(None)
+    path = default_model_cache / "models" / entry.filename
+    options = EngineOptions(model_id=entry.id, model_path=str(path))
+    shares: list[float] = []
+    found = measuring.measure(options, shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert speeds.find(entry.sha256, options) == found
+    assert found.model_id == entry.id

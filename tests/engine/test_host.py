@@ -1,0 +1,100 @@
+"""What an engine process does besides serving, seen from inside."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable
+
+import msgspec
+import pytest
+
+from context.types import Segment
+from lsp_server.engine import host as host_module
+from lsp_server.engine import protocol
+from lsp_server.engine.client import EngineClient
+from lsp_server.engine.host import Host
+from lsp_server.engine.options import EngineOptions
+from lsp_server.types import SamplingParams
+from tests.scripted_engine import MakeOptions
+
+PATIENCE_S = 20
+LARGER = EngineOptions(model_id="larger", model_path="/larger.gguf")
+
+
+class Recorded:
+    """Stands in for the survey, and keeps what it is told."""
+
+    def __init__(self, is_idle: Callable[[], bool]) -> None:
+        self.is_idle = is_idle
+        self.models: asyncio.Queue[EngineOptions] = asyncio.Queue()
+        self.n_disturbed = 0
+        self.closed = False
+
+    def add(self, models: Iterable[EngineOptions]) -> None:
+        """See Survey."""
+        for options in models:
+            self.models.put_nowait(options)
+
+    def disturb(self) -> None:
+        """See Survey."""
+        self.n_disturbed += 1
+
+    async def aclose(self) -> None:
+        """See Survey."""
+        self.closed = True
+
+
+@pytest.fixture
+async def running(
+    scripted: MakeOptions, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[EngineOptions, Recorded]]:
+    """An engine in this process."""
+    surveys: list[Recorded] = []
+
+    def make(is_idle: Callable[[], bool]) -> Recorded:
+        surveys.append(Recorded(is_idle))
+        return surveys[-1]
+
+    monkeypatch.setattr(host_module, "Survey", make)
+    options = scripted(default="fine words")
+    host = Host(options)
+    task = asyncio.create_task(host.run())
+    async with asyncio.timeout(PATIENCE_S):
+        while not options.socket_path.exists():
+            await asyncio.sleep(0)
+    yield options, surveys[0]
+    host._leave.set()
+    await task
+    assert surveys[0].closed
+
+
+async def test_models_named_by_a_client_are_surveyed(
+    running: tuple[EngineOptions, Recorded],
+) -> None:
+    """A client names models at its connection; its requests disturb; then the engine rests."""
+    options, survey = running
+    client = EngineClient(options, name="test", survey=lambda: (LARGER,))
+    async with contextlib.aclosing(client), asyncio.timeout(PATIENCE_S):
+        await client.connect()
+        assert await survey.models.get() == LARGER
+        assert survey.n_disturbed == 0
+        prompt = (Segment(role="fim_prefix"), Segment(role="fim_middle"))
+        async for _ in client.generate(prompt, SamplingParams()):
+            pass
+        assert survey.n_disturbed == 1
+        assert survey.is_idle()
+
+
+async def test_unreadable_models_are_left_out(
+    running: tuple[EngineOptions, Recorded],
+) -> None:
+    """What is no engine's options is skipped; the others are taken."""
+    options, survey = running
+    client = EngineClient(options, name="test")
+    async with contextlib.aclosing(client), asyncio.timeout(PATIENCE_S):
+        await client.connect()
+        good = msgspec.json.encode(LARGER).decode()
+        client._send(protocol.Survey(models=("{", '{"n_ctx": "many"}', good)))
+        assert await survey.models.get() == LARGER
+        assert survey.models.empty()
