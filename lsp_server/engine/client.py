@@ -193,9 +193,7 @@ class EngineClient:
                     protocol=protocol.PROTOCOL_VERSION, pid=os.getpid(), client=self._name
                 )
             )
-            if models := self._survey():
-                encoded = tuple(msgspec.json.encode(options).decode() for options in models)
-                self._send(protocol.Survey(models=encoded))
+            self._name_models()
 
     async def aclose(self) -> None:
         """Close the connection; the engine goes on for other clients."""
@@ -208,6 +206,17 @@ class EngineClient:
                 await self._reader_task
 
     # -- inside --------------------------------------------------------------------------
+
+    def _name_models(self) -> None:
+        """Tell the engine what to measure; suggestions do not depend on it."""
+        try:
+            models = self._survey()
+        except MidfillError as error:
+            log.warning("no model will be measured: %s", error)
+            return
+        if models:
+            encoded = tuple(msgspec.json.encode(options).decode() for options in models)
+            self._send(protocol.Survey(models=encoded))
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if streams := await self._greet():

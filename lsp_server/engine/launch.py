@@ -46,7 +46,9 @@ def model_of(settings: Settings) -> InstalledModel:
     """
     if settings.model.id != _AUTO:
         return store.resolve(settings.model.id)
-    return choose_model(settings).model
+    present = store.installed()
+    # No look at speeds and machine where there is no choice.
+    return present[0] if len(present) == 1 else choose_model(settings).model
 
 
 def choose_model(settings: Settings) -> Choice:
@@ -82,7 +84,7 @@ def tell_change(settings: Settings, model_id: str) -> None:
 
 def unmeasured(settings: Settings) -> tuple[EngineOptions, ...]:
     """Engines of the models to measure when there is nothing else to do; none if not ``auto``."""
-    if settings.model.id != _AUTO:
+    if settings.model.id != _AUTO or len(store.installed()) < 2:
         return ()
     models = choose_model(settings).unmeasured
     return tuple(options_for(model, settings) for model in models)

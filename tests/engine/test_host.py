@@ -15,6 +15,7 @@ from lsp_server.engine import protocol
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.host import Host
 from lsp_server.engine.options import EngineOptions
+from lsp_server.errors import ModelNotFoundError
 from lsp_server.types import SamplingParams
 from tests.scripted_engine import MakeOptions
 
@@ -98,3 +99,20 @@ async def test_unreadable_models_are_left_out(
         client._send(protocol.Survey(models=("{", '{"n_ctx": "many"}', good)))
         assert await survey.models.get() == LARGER
         assert survey.models.empty()
+
+
+async def test_a_client_without_models_is_served(
+    running: tuple[EngineOptions, Recorded],
+) -> None:
+    """If the fetched models cannot be looked at, requests are served all the same."""
+
+    def fail() -> tuple[EngineOptions, ...]:
+        raise ModelNotFoundError("It is gone.", code="model_file_missing")
+
+    options, survey = running
+    client = EngineClient(options, name="test", survey=fail)
+    async with contextlib.aclosing(client), asyncio.timeout(PATIENCE_S):
+        prompt = (Segment(role="fim_prefix"), Segment(role="fim_middle"))
+        chunks = [chunk async for chunk in client.generate(prompt, SamplingParams())]
+        assert "".join(chunk.text for chunk in chunks) == "fine words"
+    assert survey.models.empty()

@@ -227,18 +227,23 @@ def test_more_prompts_than_slots_are_served(backend: Driver[LlamaBackend]) -> No
     assert all(slot.n_tokens for slot in backend.backend.info().slots)
 
 
-def test_the_model_is_measured_and_serves_on(backend: Driver[LlamaBackend]) -> None:
-    """Measuring gives every figure and leaves the prompts in the KV cache as they are."""
-    from lsp_server.engine.llama.gauge import gauge
+def test_an_engine_measures_its_model(
+    default_model_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a pause every figure is measured; the prompts in the KV cache stay as they are."""
+    from lsp_server.engine.llama import backend as llama_backend
+    from lsp_server.models import catalog
 
-    first = backend.run(request(BEFORE))
-    llama, slot = backend.backend._llama, backend.backend._table.slots[-1]
-    # Nothing is asked meanwhile, so the thread that serves leaves the model alone.
-    found = gauge(llama, slot.parking)
-    assert found is not None
-    assert found.n_prompt_tokens == 1024
-    assert set(found.step_ms) == {1, 2, 4, 8, 16}
-    again = backend.run(request(BEFORE))
+    monkeypatch.setattr(llama_backend, "_GAUGE_PAUSE_S", 0.0)
+    path = default_model_cache / "models" / catalog.default_entry(None).filename
+    options = EngineOptions(model_path=str(path), n_ctx=2048, n_slots=2)
+    with Driver(llama_backend.LlamaBackend(options, lambda _progress: True)) as driver:
+        first = driver.run(request(BEFORE))
+        while driver.backend._own_speed.wanted(10**6):
+            driver.lanes.wait(0.01)
+        again = driver.run(request(BEFORE))
+        speculation = driver.backend.info().speculation
+    assert "guessed tokens costs" in speculation
     assert again.text == first.text
     assert again.last.timings is not None
     assert again.last.timings.n_reused == again.last.timings.n_prompt - 1
