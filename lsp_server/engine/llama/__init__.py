@@ -2,7 +2,8 @@
 
 Reading order: backend (several jobs, each step one batch), task (a job at work), slots and reuse
 (how a prompt is made out of the KV cache of an earlier one), refresh (what was moved, evaluated
-again in a pause), healing (half-typed words), speculation (several tokens a step), gauge (how fast
-the model is here; measure is a process that finds that out for one that no engine runs). Nearest to llama.cpp, and the only importers of
-llama_cpp: model (the KV cache), weights, tokenizer, sampler, native.
+again in a pause), healing (half-typed words), speculation (several tokens a step), gauge (how
+fast the model is here; measure is a process that finds it out for a model no engine runs).
+Nearest to llama.cpp, and the only importers of llama_cpp: model (the KV cache), weights,
+tokenizer, sampler, native.
 """

@@ -3,9 +3,9 @@
 The last tokens are looked up in the prompt and in the suggestion before this one; what followed
 them there is a guess at what follows now. A guess of k tokens is evaluated in one batch with the
 token that is certain, and holds as far as the model itself picks the same tokens. So the text is
-the one that comes without guessing (but for the rounding of sums, which differs a little with the
-size of a batch, as it does when several clients share one); only the number of steps is another. (A. Saxena, "Prompt
-Lookup Decoding", 2023.)
+the one that comes without guessing; only the number of steps is another. (Sums are rounded a
+little differently in batches of another size, as they are when several clients share one.)
+Source: A. Saxena, "Prompt Lookup Decoding", 2023.
 
 A batch of several tokens takes longer than one token, on a CPU nearly in proportion. Whether
 guessing gains is decided by what a batch was measured to cost here, and by how many guesses turned
