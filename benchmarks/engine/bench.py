@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -9,6 +10,7 @@ from typing import Generic, TypeVar
 import msgspec
 from rich.progress import Progress
 
+from benchmarks.figures import Figure, bootstrap
 from benchmarks.latency.build import Programs
 from benchmarks.records import Record, RunFile
 from benchmarks.summary import Plot, Table, Verdict
@@ -17,6 +19,8 @@ from lsp_server.engine.options import EngineOptions
 
 K = TypeVar("K")
 T = TypeVar("T")
+# The interval of fewer is narrow by chance.
+_MIN_RESAMPLED = 3
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +64,13 @@ def changed(options: EngineOptions, **values: object) -> EngineOptions:
 def has_option(name: str) -> bool:
     """Whether this engine has an option of that name."""
     return name in EngineOptions.__struct_fields__
+
+
+def resampled(values: Sequence[T], statistic: Callable[[Sequence[T]], float]) -> Figure:
+    """A statistic with its bootstrap interval; without one where a few values tell nothing."""
+    if len(values) >= _MIN_RESAMPLED:
+        return bootstrap(values, statistic)
+    return Figure(value=statistic(values), low=math.nan, high=math.nan, n=len(values))
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,10 +10,10 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from benchmarks.engine.bench import Bench, Part
+from benchmarks.engine.bench import Bench, Part, resampled
 from benchmarks.engine.driver import Engine, Recorded
 from benchmarks.engine.words import Words, request
-from benchmarks.figures import bootstrap, percentile
+from benchmarks.figures import percentile
 from benchmarks.summary import Cell, Column, Table, Verdict, show
 from benchmarks.verdicts import against
 from lsp_server.errors import EngineError
@@ -134,7 +134,7 @@ def report(bench: Bench) -> Part:
             continue
         free = [record.free_ms for record in chosen]
         following = [record.next_ms for record in chosen]
-        late = bootstrap(chosen, p95_over_step)
+        late = resampled(chosen, p95_over_step)
         rows.append(
             (
                 phase,

@@ -11,10 +11,10 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from benchmarks.engine.bench import Bench, Part, Setup, changed
+from benchmarks.engine.bench import Bench, Part, Setup, changed, resampled
 from benchmarks.engine.driver import Engine, Recorded
 from benchmarks.engine.words import Words, request
-from benchmarks.figures import Figure, bootstrap, percentile
+from benchmarks.figures import Figure, percentile
 from benchmarks.summary import Cell, Column, Plot, Series, Table, Verdict, show
 from benchmarks.verdicts import against
 from lsp_server.engine.options import EngineOptions
@@ -228,8 +228,10 @@ def report(bench: Bench) -> Part:
     verdicts: list[Verdict] = []
     for phase, n_clients in itertools.product(PHASES, sizes):
         chosen = [r for r in records if (r.phase, r.n_clients) == (phase, n_clients)]
-        gain = bootstrap(chosen, lambda drawn: in_turn_over_together(drawn))
-        share = bootstrap([r.share for r in chosen], min) if phase == "warm" else None
+        if not chosen:
+            continue
+        gain = resampled(chosen, in_turn_over_together)
+        share = resampled([r.share for r in chosen], min) if phase == "warm" else None
         rows.append(_row(phase, n_clients, chosen, gain, share))
         if n_clients == JUDGED:
             name = f"{n_clients} clients, {phase}: throughput over the same requests in turn"
@@ -258,7 +260,7 @@ def _sentence(records: Sequence[Crowd]) -> str:
     chosen = [r for r in records if (r.n_clients, r.phase) == (JUDGED, "warm")]
     if not chosen:
         return ""
-    gain = bootstrap(chosen, in_turn_over_together)
+    gain = resampled(chosen, in_turn_over_together)
     return f"{JUDGED} clients at once: {show(gain, 'ratio')} of the throughput in turn."
 
 
@@ -270,7 +272,7 @@ def _row(
     alone = [ms for r in records for ms in r.alone_ttft_ms]
     return (
         *(n_clients, phase),
-        bootstrap(records, _throughput),
+        resampled(records, _throughput),
         gain,
         *(percentile(firsts, 0.5), percentile(firsts, 0.95), percentile(alone, 0.5)),
         *(percentile(totals, 0.5), percentile(totals, 0.95)),
@@ -306,7 +308,7 @@ def _plot(records: Sequence[Crowd], sizes: Sequence[int]) -> Plot:
         figures = []
         for size in sizes:
             chosen = [r for r in records if (r.phase, r.n_clients) == (phase, size)]
-            figures.append(bootstrap(chosen, _throughput) if chosen else None)
+            figures.append(resampled(chosen, _throughput) if chosen else None)
         known = [(s, f) for s, f in zip(sizes, figures, strict=True) if f and not math.isnan(f.low)]
         series.append(
             Series(

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from benchmarks.engine.bench import Bench, Part
+from benchmarks.engine.bench import Bench, Part, resampled
 from benchmarks.engine.clients import N_GEN, N_PROMPT, options_for
 from benchmarks.engine.driver import Engine, Recorded
 from benchmarks.engine.words import Words, request
-from benchmarks.figures import Figure, bootstrap, percentile, wilson
+from benchmarks.figures import Figure, percentile, wilson
 from benchmarks.summary import Column, Table, Verdict, show
 from benchmarks.verdicts import against
 from lsp_server.engine.protocol import Lane
@@ -137,7 +137,7 @@ def report(bench: Bench) -> Part:
                 f"{N_OTHERS} others, {lane}",
                 *(percentile(alone, 0.5), percentile(alone, 0.95)),
                 *(percentile(beside, 0.5), percentile(beside, 0.95)),
-                bootstrap(chosen, _slower),
+                resampled(chosen, _slower),
                 first,
                 len(chosen),
             )

@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from benchmarks.engine import probe
-from benchmarks.engine.bench import Bench, Part, Setup, changed, has_option
-from benchmarks.figures import Figure, bootstrap
+from benchmarks.engine.bench import Bench, Part, Setup, changed, has_option, resampled
+from benchmarks.figures import Figure
 from benchmarks.summary import Cell, Column, Table, Verdict
 from benchmarks.verdicts import against
 from lsp_server.engine.options import EngineOptions
@@ -224,7 +224,7 @@ def faster(ours: Sequence[float], theirs: Sequence[float]) -> Figure:
     pairs = list(zip(ours, theirs, strict=False))
     if not pairs:
         return Figure(value=math.nan, low=math.nan, high=math.nan, n=0)
-    return bootstrap(pairs, lambda drawn: median(a for a, _ in drawn) / median(b for _, b in drawn))
+    return resampled(pairs, lambda drawn: median(a for a, _ in drawn) / median(b for _, b in drawn))
 
 
 def _prefills(records: Sequence[Load]) -> list[float]:
@@ -240,8 +240,8 @@ def _row(records: Sequence[Load]) -> tuple[Cell, ...]:
         records[0].case,
         records[0].n_ctx,
         records[0].depth,
-        bootstrap(_prefills(records), median),
-        bootstrap(_decodes(records), median),
+        resampled(_prefills(records), median),
+        resampled(_decodes(records), median),
         median(record.rss_bytes for record in records) / 2**20,
         len(_prefills(records)),
     )

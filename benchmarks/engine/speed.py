@@ -11,11 +11,11 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from benchmarks.engine import llama_bench
-from benchmarks.engine.bench import Bench, Part, changed
+from benchmarks.engine.bench import Bench, Part, changed, resampled
 from benchmarks.engine.driver import Engine, info_of
 from benchmarks.engine.timer import Step
 from benchmarks.engine.words import Words, request
-from benchmarks.figures import Figure, bootstrap
+from benchmarks.figures import Figure
 from benchmarks.summary import Cell, Column, Table, Verdict, show
 from benchmarks.verdicts import against
 
@@ -165,7 +165,7 @@ def ratio(pairs: Sequence[tuple[float, float]]) -> Figure:
     """
     if not pairs:
         return Figure(value=math.nan, low=math.nan, high=math.nan, n=0)
-    return bootstrap(pairs, _ratio_of_medians)
+    return resampled(pairs, _ratio_of_medians)
 
 
 def _ratio_of_medians(pairs: Sequence[tuple[float, float]]) -> float:
@@ -211,14 +211,14 @@ def _row(
         _median(ours),
         _median(theirs),
         None if math.isnan(found.value) else found,
-        bootstrap(overheads, median) if overheads else None,
+        resampled(overheads, median) if overheads else None,
         len(ours),
     )
 
 
 def _median(records: Sequence[Speed]) -> Cell:
     speeds = [record.tokens_per_s for record in records]
-    return bootstrap(speeds, median) if speeds else None
+    return resampled(speeds, median) if speeds else None
 
 
 def _table(rows: Sequence[tuple[Cell, ...]]) -> Table:
