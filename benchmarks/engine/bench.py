@@ -34,6 +34,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
         limit: most requests of a session, holes or words; None for each section's own number.
         clients: numbers of clients that ask at once.
         depths: tokens before what is timed, where the context is to be long.
+        lengths: tokens of prompts whose first token is timed.
         corpus: folder of the fresh-lines corpus.
         session: file of the typing session.
         f16: the same model in F16; None where there is none.
@@ -48,6 +49,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     limit: int | None
     clients: tuple[int, ...]
     depths: tuple[int, ...]
+    lengths: tuple[int, ...]
     corpus: Path
     session: Path
     f16: Path | None = None

@@ -31,9 +31,10 @@ from lsp_server.settings import ModelSettings, Settings
 _BUDGET = Budget(n_prefix_tokens=768, n_suffix_tokens=192)
 _CLIENTS = (1, 2, 4, 8, 16)
 _DEPTHS = (4096, 16384 - 1024)
+_LENGTHS = (1024,)
 _REPETITIONS = 10
-# Sections in which llama-bench takes part.
-_BESIDE_LLAMA_BENCH = ("speed",)
+# Sections in which programs of llama.cpp take part.
+_BESIDE_LLAMA_CPP = ("speed", "lengths")
 
 _DESCRIPTION = """\
 Measure midfill's engine in this process: prefill and decode beside llama.cpp's own llama-bench,
@@ -66,6 +67,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--depths", type=_counts, default=_DEPTHS, metavar="LIST",
                         help="tokens before what is timed, for attention and kv "
                         f"(default {','.join(map(str, _DEPTHS))})")  # fmt: skip
+    parser.add_argument("--lengths", type=_counts, default=_LENGTHS, metavar="LIST",
+                        help="prompt tokens, for the section lengths (default 1024)")  # fmt: skip
     parser.add_argument("--f16", type=Path, metavar="FILE",
                         help="the same model in F16, for the section weights (register it first: "
                         "midfill model fetch --file FILE)")  # fmt: skip
@@ -160,7 +163,7 @@ def _setup(
     args: argparse.Namespace, engine: EngineOptions, wanted: dict[str, Section], progress: Progress
 ) -> Setup:
     programs, without = None, ""
-    if any(name in wanted for name in _BESIDE_LLAMA_BENCH):
+    if any(name in wanted for name in _BESIDE_LLAMA_CPP):
         programs, without = _llama_bench(progress)
     return Setup(
         options=engine,
@@ -170,6 +173,7 @@ def _setup(
         limit=args.limit,
         clients=args.clients,
         depths=args.depths,
+        lengths=args.lengths,
         corpus=fresh.corpus_folder(args),
         session=args.session,
         f16=args.f16.expanduser() if args.f16 else None,

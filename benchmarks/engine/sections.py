@@ -11,6 +11,7 @@ from benchmarks.engine import (
     clients,
     healing,
     keystrokes,
+    lengths,
     loads,
     quality,
     reuse,
@@ -22,6 +23,7 @@ from benchmarks.engine.cancel import Cancelled
 from benchmarks.engine.clients import Crowd
 from benchmarks.engine.healing import Word
 from benchmarks.engine.keystrokes import Keystroke
+from benchmarks.engine.lengths import FirstToken
 from benchmarks.engine.loads import Load
 from benchmarks.engine.quality_report import Moved
 from benchmarks.engine.reuse import Key
@@ -30,7 +32,9 @@ from benchmarks.engine.speed import Speed
 from lsp_server.errors import UsageError
 
 # A line of the results file.
-Measurement = Speed | Crowd | Keystroke | Cancelled | Key | Moved | Word | Load | Guessed
+Measurement = (
+    Speed | FirstToken | Crowd | Keystroke | Cancelled | Key | Moved | Word | Load | Guessed
+)
 
 
 class Section(NamedTuple):
@@ -49,6 +53,7 @@ class Section(NamedTuple):
 
 SECTIONS: dict[str, Section] = {
     "speed": Section("prefill and decode beside llama-bench", speed.measure, speed.report),
+    "lengths": Section("the first token beside llama-server's", lengths.measure, lengths.report),
     "clients": Section("several clients at once", clients.measure, clients.report),
     "keystrokes": Section("a keystroke beside others", keystrokes.measure, keystrokes.report),
     "cancel": Section("how soon the engine is free again", cancel.measure, cancel.report),

@@ -38,13 +38,14 @@ class Words:
         self._tokenizer = tokenizer
         self._seed = seed
 
-    def text(self, n_prompt: int, *place: object, begin: str = "") -> str:
+    def text(self, n_prompt: int, *place: object, begin: str = "", after: str = "") -> str:
         """A text whose prompt has so many tokens, its markers among them.
 
         Args:
             n_prompt: tokens.
             place: names the text; equal places give equal texts.
             begin: what the text begins with.
+            after: what stands right of the cursor.
 
         Raises:
             EngineError: the vocabulary gives no such text (``no_such_prompt``).
@@ -54,7 +55,7 @@ class Words:
         low, high = 0, len(words)
         while low < high:
             middle = (low + high + 1) // 2
-            if self.count(begin + "".join(words[:middle])) <= n_prompt:
+            if self.count(begin + "".join(words[:middle]), after) <= n_prompt:
                 low = middle
             else:
                 high = middle - 1
@@ -62,36 +63,42 @@ class Words:
             for n_words in range(low, max(-1, low - _MAX_FILLERS), -1):
                 for fillers in itertools.product(_FILLERS, repeat=n_fillers):
                     text = begin + "".join(words[:n_words]) + "".join(fillers)
-                    if self.count(text) == n_prompt:
+                    if self.count(text, after) == n_prompt:
                         return text
         raise EngineError(f"No text makes a prompt of {n_prompt} tokens.", code="no_such_prompt")
 
-    def count(self, text: str) -> int:
-        """Tokens of the prompt with this text."""
-        return len(self._tokenizer.encode(segments(text)).tokens)
+    def count(self, text: str, after: str = "") -> int:
+        """Tokens of the prompt with this text left and right of the cursor."""
+        return len(self.tokens(text, after))
+
+    def tokens(self, text: str, after: str = "") -> list[int]:
+        """The prompt with this text left and right of the cursor."""
+        return list(self._tokenizer.encode(segments(text, after)).tokens)
 
 
-def segments(text: str) -> tuple[Segment, ...]:
-    """The prompt to go on with a text."""
+def segments(text: str, after: str = "") -> tuple[Segment, ...]:
+    """The prompt to go on with a text, up to another one."""
     return (
         Segment(role="fim_prefix"),
         Segment(role="text", text=text),
         Segment(role="fim_suffix"),
+        *((Segment(role="text", text=after),) if after else ()),
         Segment(role="fim_middle"),
     )
 
 
-def request(text: str, max_tokens: int, lane: Lane = "interactive") -> Generate:
+def request(text: str, max_tokens: int, lane: Lane = "interactive", *, after: str = "") -> Generate:
     """A request to go on with a text.
 
     Args:
         text: left of the cursor.
         max_tokens: 0 only evaluates the prompt.
         lane: see Generate.
+        after: right of the cursor.
     """
     return Generate(
         request_id=1,
-        segments=segments(text),
+        segments=segments(text, after),
         sampling=SamplingParams(max_tokens=max_tokens),
         lane=lane,
     )

@@ -65,6 +65,7 @@ def setup(tmp_path: Path, **changes: Any) -> Setup:
         "limit": None,
         "clients": (1, 3),
         "depths": (64,),
+        "lengths": (64, 128),
         "corpus": tmp_path / "corpus",
         "session": tmp_path / "session.jsonl",
     }
