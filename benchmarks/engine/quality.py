@@ -27,7 +27,7 @@ _PER_TARGET = 3
 # Two prompts, each with what is parked of it, and what is generated.
 _N_PROMPTS = 4
 _ROOM = 2048
-# Every hole is typed at; the other edits take turns.
+# Every hole is typed at; at every second one, one of the other edits is made as well.
 _ALWAYS = "typing"
 _OTHERS = tuple(name for name in EDITS if name != _ALWAYS)
 
@@ -52,8 +52,7 @@ def measure(bench: Bench) -> None:
     try:
         full, moved = Strip(llama, 0, 2), Strip(llama, 1, 3)
         for number, hole in left:
-            # The edit that names a measured hole is written last.
-            for record in _hole(setup, llama, (full, moved), hole, _OTHERS[number % len(_OTHERS)]):
+            for record in _hole(setup, llama, (full, moved), hole, _edits_at(number)):
                 bench.keep(record)
     finally:
         llama.close()
@@ -71,6 +70,13 @@ def _load(setup: Setup) -> LlamaModel:
     return LlamaModel(options, lambda _progress: True)
 
 
+def _edits_at(number: int) -> tuple[str, ...]:
+    """How a hole is come to; the kind by which it counts as measured comes last."""
+    if number % 2:
+        return (_ALWAYS,)
+    return (_OTHERS[number // 2 % len(_OTHERS)], _ALWAYS)
+
+
 class _Full(NamedTuple):
     """A hole's prompt, evaluated in full."""
 
@@ -80,16 +86,20 @@ class _Full(NamedTuple):
 
 
 def _hole(
-    setup: Setup, llama: LlamaModel, strips: tuple[Strip, Strip], hole: Hole, other: str
+    setup: Setup,
+    llama: LlamaModel,
+    strips: tuple[Strip, Strip],
+    hole: Hole,
+    edits: Sequence[str],
 ) -> Iterator[Moved]:
-    """One hole, come to by two kinds of edit, each beside one full evaluation of its prompt."""
+    """One hole, come to by several kinds of edit, beside one full evaluation of its prompt."""
     full, moved = strips
     (prompt,) = _prompts(setup, llama, [(hole.before, hole.after)])
     # What the prompt shares with the last hole's at its beginning was evaluated in this place.
     index = full.become(prompt.tokens, move=False)
     expected = logprobs(llama, index)
     evaluated = _Full(prompt, expected, full.first_line(index, prompt.healed))
-    for name in (other, _ALWAYS):
+    for name in edits:
         states = EDITS[name](hole, random.Random(f"{setup.seed}|{hole.place}|{name}"))
         prompts = _prompts(setup, llama, states)
         if len(prompts) < 2 and name != _ALWAYS:
