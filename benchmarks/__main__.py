@@ -8,6 +8,8 @@ import sys
 from benchmarks import acceptance, latency, report
 from benchmarks.calibration import command as calibration
 from benchmarks.corpus import command as corpus
+from benchmarks.engine import command as engine
+from benchmarks.engine import gpu
 from benchmarks.infilling import command as infilling
 from benchmarks.peers import command as peers
 from lsp_server.errors import MidfillError
@@ -23,6 +25,8 @@ def main() -> int:
     acceptance.add_parser(subparsers)
     calibration.add_parser(subparsers)
     corpus.add_parser(subparsers)
+    engine.add_parser(subparsers)
+    gpu.add_parser(subparsers)
     infilling.add_parser(subparsers)
     latency.add_parser(subparsers)
     peers.add_parser(subparsers)

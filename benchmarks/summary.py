@@ -12,7 +12,7 @@ import msgspec
 from benchmarks.figures import Figure
 from benchmarks.machine import Machine
 
-Unit = Literal["text", "count", "percent", "ms", "ratio", "number"]
+Unit = Literal["text", "count", "percent", "ms", "ratio", "rate", "number"]
 Cell = Figure | float | int | str | None
 Outcome = Literal["ahead", "level", "behind"]
 
@@ -177,6 +177,8 @@ def value(cell: Cell, unit: Unit = "text") -> str:
         text = f"{number:,.0f}"
     elif unit == "ratio":
         text = f"{number:.2f}"
+    elif unit == "rate":
+        text = f"{number:,.1f}"
     else:
         text = f"{number:,}" if isinstance(number, int) else f"{number:.3f}"
     return text.replace("-", "−")
