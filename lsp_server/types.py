@@ -40,10 +40,23 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):
-    """How the engine picks tokens. ``temperature == 0`` is greedy."""
+    """How the engine picks tokens.
+
+    Args:
+        max_tokens: at most so many are generated.
+        temperature: of the first token; 0 always takes the likeliest.
+        temperature_floor: it never falls below this.
+        temperature_decay: by so much it falls with each token: token i (from 0) is picked at
+            ``max(temperature_floor, temperature - temperature_decay * i)``.
+        top_p: only the likeliest tokens that together have this probability are picked from.
+        repeat_penalty: divides the logits of the last 64 generated tokens; 1 is no penalty.
+        seed: of the random choice.
+    """
 
     max_tokens: int = 64
     temperature: float = 0.0
+    temperature_floor: float = 0.0
+    temperature_decay: float = 0.0
     top_p: float = 0.92
     repeat_penalty: float = 1.0
     seed: int = 0

@@ -164,6 +164,7 @@ class Task:
             if not len(fitting):
                 return "stop"
             token, logprob = self._llama.best_among(fitting, index)
+            self._sampler.accept(token)
         else:
             token = self._sampler.pick(index)
             if self._llama.tokenizer.is_stop(token):

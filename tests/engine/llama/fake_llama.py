@@ -42,6 +42,9 @@ class FakeSampler:
         """The token behind an entry."""
         return self._llama.predicted[index]
 
+    def accept(self, token: int) -> None:
+        """What was generated before changes nothing."""
+
     def close(self) -> None:
         """Nothing to free."""
 

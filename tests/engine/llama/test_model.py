@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from lsp_server.engine.options import EngineOptions
 from lsp_server.engine.protocol import Generate
 from lsp_server.errors import EngineRefusedError
-from lsp_server.types import TokenChunk
+from lsp_server.types import SamplingParams, TokenChunk
 from tests.engine.driver import Driver, Recorder, fim_request
 
 if TYPE_CHECKING:
@@ -288,3 +289,27 @@ def test_a_process_measures_the_model(
     assert shares[-1] == 1.0
     assert speeds.find(entry.sha256, options) == found
     assert found.model_id == entry.id
+
+
+def test_seeds_repeat_a_text(backend: Driver[LlamaBackend]) -> None:
+    """At a falling temperature equal seeds give equal texts, and some seeds others."""
+
+    def text(seed: int) -> str:
+        sampling = SamplingParams(
+            max_tokens=12, temperature=1.5, temperature_decay=0.05, top_p=1.0, seed=seed
+        )
+        wanted = request("import random\n\n\ndef surprise():\n    ")
+        return backend.run(msgspec.structs.replace(wanted, sampling=sampling)).text
+
+    text(0)  # now the prompt lies in the cache for all of them
+    texts = [text(seed) for seed in (1, 2, 3, 1, 2, 3)]
+    assert texts[:3] == texts[3:]
+    assert len(set(texts)) > 1
+
+
+def test_a_healed_word_is_penalized(backend: Driver[LlamaBackend]) -> None:
+    """Healing and a repetition penalty go together: the typed word still comes out."""
+    wanted = request(BEFORE + "js", heal_bytes=2)
+    sampling = SamplingParams(max_tokens=24, repeat_penalty=1.2)
+    job = backend.run(msgspec.structs.replace(wanted, sampling=sampling))
+    assert job.text.startswith("on.dump(data, file")

@@ -1,0 +1,169 @@
+"""Sampling by llama.cpp's own chain, on logits made by hand: no model is loaded."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+
+import llama_cpp
+import pytest
+
+from lsp_server.engine.llama.sampler import Sampler, temperature_at
+from lsp_server.types import SamplingParams
+
+Pick = Callable[[Sequence[float]], int]
+
+
+@pytest.fixture
+def picking(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pick]:
+    """Makes functions that pick a token by its logits, as the chain does behind a model."""
+    logits: list[float] = []
+
+    def sample(chain: object, _context: object, _index: int) -> int:
+        data = (llama_cpp.llama_token_data * len(logits))(
+            *(llama_cpp.llama_token_data(n, logit, 0.0) for n, logit in enumerate(logits))
+        )
+        array = llama_cpp.llama_token_data_array(data, len(logits), -1, False)
+        llama_cpp.llama_sampler_apply(chain, ctypes.byref(array))
+        token = int(array.data[array.selected].id)
+        llama_cpp.llama_sampler_accept(chain, token)
+        return token
+
+    monkeypatch.setattr(llama_cpp, "llama_sampler_sample", sample)
+
+    def make(params: SamplingParams, accepted: Sequence[int] = ()) -> Pick:
+        sampler = Sampler(None, None, params)
+        for token in accepted:
+            sampler.accept(token)
+
+        def pick(given: Sequence[float]) -> int:
+            logits[:] = given
+            return sampler.pick(0)
+
+        return pick
+
+    return make
+
+
+def params(**fields: float) -> SamplingParams:
+    """Parameters without a cut at the top, unless one is asked for."""
+    return SamplingParams(**{"top_p": 1.0} | fields)  # type: ignore[arg-type]
+
+
+# -- the schedule ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, [0.0, 0.0, 0.0]),
+        ({"temperature": 0.8}, [0.8, 0.8, 0.8]),
+        ({"temperature": 0.75, "temperature_decay": 0.5}, [0.75, 0.25, 0.0, 0.0]),
+        (
+            {"temperature": 1.0, "temperature_decay": 0.5, "temperature_floor": 0.25},
+            [1.0, 0.5, 0.25, 0.25],
+        ),
+        ({"temperature": 0.0, "temperature_floor": 0.5}, [0.5, 0.5]),
+    ],
+)
+def test_schedule(fields: dict[str, float], expected: list[float]) -> None:
+    """The temperature falls by a step a token, and never below its floor or zero."""
+    assert [temperature_at(params(**fields), i) for i in range(len(expected))] == expected
+
+
+# -- the chain ---------------------------------------------------------------------------
+
+
+def test_greedy_takes_the_likeliest(picking: Callable[..., Pick]) -> None:
+    """At temperature 0 the highest logit wins, whatever the seed."""
+    for seed in range(5):
+        pick = picking(params(seed=seed))
+        assert [pick([0.0, 0.1, 0.05]), pick([3.0, 2.9, 2.9])] == [1, 0]
+
+
+def test_equal_seeds_give_equal_tokens(picking: Callable[..., Pick]) -> None:
+    """The random choice is a function of the seed, and differs between seeds."""
+    flat = [0.0] * 20
+    texts = []
+    for seed in (1, 1, 2):
+        pick = picking(params(temperature=1.0, seed=seed))
+        texts.append([pick(flat) for _ in range(30)])
+    assert texts[0] == texts[1] != texts[2]
+    assert len(set(texts[0])) > 10
+
+
+def test_temperature_weighs_the_choice(picking: Callable[..., Pick]) -> None:
+    """A hot choice spreads, a cold one hardly does."""
+
+    def share(temperature: float) -> float:
+        pick = picking(params(temperature=temperature, seed=3))
+        return sum(pick([2.0, 0.0]) == 0 for _ in range(400)) / 400
+
+    # The softmax of 2 / T: 0.73 at T = 2, 0.998 at T = 0.33.
+    assert 0.65 < share(2.0) < 0.81
+    assert share(0.33) > 0.98
+
+
+def test_decay_ends_greedily(picking: Callable[..., Pick]) -> None:
+    """Where the temperature has fallen to zero the likeliest token is taken from there on."""
+    found = set()
+    for seed in range(40):
+        pick = picking(params(temperature=2.0, temperature_decay=1.0, seed=seed))
+        tokens = [pick([0.1, 0.0, 0.0, 0.0]) for _ in range(6)]
+        assert tokens[2:] == [0] * 4
+        found.update(tokens[:2])
+    assert found == {0, 1, 2, 3}
+
+
+def test_decay_keeps_the_random_numbers(picking: Callable[..., Pick]) -> None:
+    """Cooling down replaces the temperature alone: between equal logits, where it changes
+    nothing, the choices are those of a constant temperature."""
+    flat = [0.0] * 30
+    constant = picking(params(temperature=1.0, seed=5))
+    cooling = picking(
+        params(temperature=1.0, temperature_decay=0.04, temperature_floor=0.1, seed=5)
+    )
+    assert [cooling(flat) for _ in range(30)] == [constant(flat) for _ in range(30)]
+
+
+def test_decay_stops_at_the_floor(picking: Callable[..., Pick]) -> None:
+    """With a floor the choice stays random for ever."""
+    pick = picking(params(temperature=1.0, temperature_decay=0.5, temperature_floor=0.5, seed=1))
+    tokens = [pick([0.0] * 8) for _ in range(60)]
+    assert len(set(tokens[10:])) == 8
+
+
+def test_top_p_cuts_what_is_unlikely(picking: Callable[..., Pick]) -> None:
+    """Tokens beyond the given share of the probability are never picked."""
+    pick = picking(params(temperature=1.0, top_p=0.92, seed=2))
+    # Probabilities about 0.5, 0.45 and 0.05.
+    assert {pick([2.3, 2.2, 0.0]) for _ in range(300)} == {0, 1}
+
+
+def test_repeated_tokens_are_penalized(picking: Callable[..., Pick]) -> None:
+    """A picked token counts against itself; without a penalty it is taken again."""
+    logits = [1.0, 0.9, 0.0]
+    plain, penalized = picking(params()), picking(params(repeat_penalty=1.5))
+    assert [plain(logits), plain(logits)] == [0, 0]
+    assert [penalized(logits), penalized(logits)] == [0, 1]
+
+
+def test_tokens_from_elsewhere_are_penalized_too(picking: Callable[..., Pick]) -> None:
+    """What healing generated is a repetition as well if it comes again."""
+    pick = picking(params(repeat_penalty=1.5), accepted=[0])
+    assert pick([1.0, 0.9, 0.0]) == 1
+
+
+def test_the_penalty_outlives_the_cooling(picking: Callable[..., Pick]) -> None:
+    """Replacing the end of the chain leaves what it remembers at its beginning."""
+    pick = picking(params(temperature=0.01, temperature_decay=0.005, repeat_penalty=1.5, seed=1))
+    logits = [1.0, 0.9, 0.8]
+    # Each is divided once by 1.5 after its turn; then the first is the likeliest again.
+    assert [pick(logits) for _ in range(4)] == [0, 1, 2, 0]
+
+
+def test_close_is_safe_twice() -> None:
+    """The chain is freed once."""
+    sampler = Sampler(None, None, params(temperature=1.0))
+    sampler.close()
+    sampler.close()
