@@ -18,10 +18,11 @@ from context.types import Budget, FileContext, Prompt, SourceFile
 from lsp_server.acceptance.log import EventLog
 from lsp_server.acceptance.tracker import AcceptanceTracker
 from lsp_server.draft import Account, Draft, Explanation, source_file
+from lsp_server.engine import pause
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.launch import engine_options, tell_change, unmeasured
 from lsp_server.engine.protocol import StateChange
-from lsp_server.errors import EngineError, MidfillError, ModelError
+from lsp_server.errors import EngineError, EngineRefusedError, MidfillError, ModelError
 from lsp_server.postprocess.shape import Shaper
 from lsp_server.scheduler import Scheduler
 from lsp_server.settings import Resolved, Settings
@@ -50,6 +51,8 @@ _MAX_SHORT_LINES = 100
 # Most clients ask right after an edit; the others give a hint of when they will.
 _TYPING_PAUSE_MS, _RESTING_PAUSE_MS = 15.0, 300.0
 _AROUND_CHARS = 2000
+# Refusals that say nothing of the engine's health: the answer's reason is enough.
+_ANSWERS_ONLY = ("prompt_quarantined",)
 
 
 class CompletionService:
@@ -107,7 +110,7 @@ class CompletionService:
         self.on_status(Status(kind="Warning", message=str(error)))
 
     async def start(self) -> None:
-        """Say how things stand: settings that were not taken, no model yet, or ready."""
+        """Say how things stand: settings that were not taken, no model yet, paused, or ready."""
         for problem in self.resolved.problems:
             log.warning("settings: %s", problem)
         try:
@@ -119,6 +122,8 @@ class CompletionService:
             self._set_status(
                 Status(kind="Warning", message=f"Settings: {problems}")
                 if problems
+                else _PAUSED
+                if pause.is_paused()
                 else Status(kind="Normal")
             )
 
@@ -146,8 +151,11 @@ class CompletionService:
             self._log_failure(request, "cancelled")
             raise
         except EngineError as error:
-            self._report_error(error)
-            self._revive()
+            if isinstance(error, EngineRefusedError) and error.code == pause.CODE:
+                self._report_pause()
+            elif error.code not in _ANSWERS_ONLY:
+                self._report_error(error)
+                self._revive()
             result = Skip(reason=error.code, message=str(error))
         except MidfillError as error:
             self._report_error(error)
@@ -196,9 +204,7 @@ class CompletionService:
 
         Of a short document all text is in the prompt, wherever the cursor will be.
         """
-        with contextlib.suppress(MidfillError):
-            client = self._client()
-            self._spawn(self._connect(client))
+        self._wake_engine()
         if len(snapshot.lines) <= _MAX_SHORT_LINES:
             self.cursor_at(snapshot, len(snapshot.lines) - 1, 0)
 
@@ -218,7 +224,8 @@ class CompletionService:
         self._scheduler.cancel(uri)
 
     def focused(self, uri: str) -> None:
-        """The user looks at a document."""
+        """The user looks at a document, and may type: have the model loaded."""
+        self._wake_engine()
 
     async def aclose(self) -> None:
         """End all requests, leave the engine, store all events."""
@@ -314,6 +321,9 @@ class CompletionService:
         settings = self._settings.completion
         if not settings.enabled:
             return Skip(reason="disabled", message="Completion is switched off.")
+        if pause.is_paused():
+            self._report_pause()
+            return Skip(reason=pause.CODE, message=str(pause.refusal()))
         if snapshot.language in settings.disabled_languages:
             return Skip(
                 reason="language_disabled", message=f"Switched off for {snapshot.language}."
@@ -359,7 +369,13 @@ class CompletionService:
         settings = self._settings.completion
         chosen = _GPU_MAX_TOKENS if _on_gpu(client) else _CPU_MAX_TOKENS
         return SamplingParams(
-            max_tokens=settings.max_tokens or chosen, temperature=settings.temperature
+            max_tokens=settings.max_tokens or chosen,
+            temperature=settings.temperature,
+            temperature_floor=settings.temperature_floor,
+            temperature_decay=settings.temperature_decay,
+            top_p=settings.top_p,
+            repeat_penalty=settings.repeat_penalty,
+            seed=settings.seed,
         )
 
     def _shaper(self, context: FileContext) -> Shaper:
@@ -394,28 +410,29 @@ class CompletionService:
             )
         return self._engine
 
-    async def _connect(self, client: EngineClient) -> None:
+    def _wake_engine(self) -> None:
+        """Have the engine running and its model loaded, unless the user does not want it."""
+        if pause.is_paused():
+            return
+        with contextlib.suppress(MidfillError):
+            self._spawn(self._wake(self._client()))
+
+    async def _wake(self, client: EngineClient) -> None:
         try:
-            await client.connect()
+            await client.wake()
         except MidfillError as error:
             self._report_error(error)
 
     def _revive(self) -> None:
         """Start the engine again at once, so that the next request finds it ready."""
         if self._engine is not None and self._engine.breaker.wait_s() == 0:
-            self._spawn(self._connect(self._engine))
+            self._spawn(self._wake(self._engine))
 
     def _on_engine_state(self, state: StateChange) -> None:
-        if state.state == "loading":
-            percent = f" {100 * state.progress:.0f} %" if state.progress else ""
-            self._set_status(
-                Status(kind="Normal", message=f"Loading {state.model}{percent}", busy=True)
-            )
-        elif state.state == "ready":
-            place = "GPU" if state.on_gpu else "CPU"
-            self._set_status(Status(kind="Normal", message=f"{state.model} on {place}"))
-        else:
-            self._set_status(Status(kind="Error", message=f"{state.message} {state.hint}".strip()))
+        self._set_status(_status_of(state))
+
+    def _report_pause(self) -> None:
+        self._set_status(_PAUSED)
 
     def _report_error(self, error: MidfillError) -> None:
         kind: StatusKind = "Warning" if isinstance(error, ModelError) else "Error"
@@ -435,6 +452,27 @@ class CompletionService:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+_PAUSED = Status(kind="Inactive", message=str(pause.refusal()))
+
+
+def _status_of(state: StateChange) -> Status:
+    """What an editor shows of an engine's state."""
+    match state.state:
+        case "loading":
+            percent = f" {100 * state.progress:.0f} %" if state.progress else ""
+            return Status(kind="Normal", message=f"Loading {state.model}{percent}", busy=True)
+        case "ready":
+            place = "GPU" if state.on_gpu else "CPU"
+            return Status(kind="Normal", message=f"{state.model} on {place}")
+        case "unloaded":
+            message = f"{state.model} is unloaded; it is loaded again when you type"
+            return Status(kind="Normal", message=message)
+        case "paused":
+            return _PAUSED
+        case "failed":
+            return Status(kind="Error", message=f"{state.message} {state.hint}".strip())
 
 
 def _on_gpu(client: EngineClient) -> bool:

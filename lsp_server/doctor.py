@@ -21,7 +21,7 @@ from context.types import Segment
 from lsp_server import __version__, paths, settings
 from lsp_server.completion import CompletionService, new_request_id
 from lsp_server.documents import TextDocument
-from lsp_server.engine import spawn
+from lsp_server.engine import pause, spawn
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.launch import choose_model, engine_options, model_of, verdict_of
 from lsp_server.errors import MidfillError
@@ -106,6 +106,9 @@ async def examine(resolved: Resolved) -> AsyncIterator[Check]:
         yield _choice(resolved)
         if any(check.outcome == "failed" for check in (llama, *model)):
             return
+    if pause.is_paused():
+        yield Check(name="engine", outcome="warning", detail=pause.MESSAGE, hint=pause.HINT)
+        return
     async for check in _engine(resolved):
         yield check
 

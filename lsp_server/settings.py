@@ -49,6 +49,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         speculation: whether tokens are guessed from the prompt and checked several at once;
             ``auto`` where that was measured to be faster.
         idle_exit_s: seconds without a client after which the engine leaves.
+        unload_idle_s: seconds without a request after which the engine frees the model's memory;
+            the next request loads it again. 0 is never.
     """
 
     n_ctx: Count = 0
@@ -59,6 +61,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     flash_attention: Literal["auto", "on", "off"] = "auto"
     speculation: Literal["auto", "on", "off"] = "auto"
     idle_exit_s: Seconds = 300.0
+    unload_idle_s: Seconds = 900.0
 
 
 class CompletionSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +77,11 @@ class CompletionSettings(msgspec.Struct, frozen=True, kw_only=True):
         debounce_ms: pause after the last keystroke before the engine is asked.
         answer_ms: a client that cannot take partial results gets the text at hand after this.
         temperature: 0 is greedy.
+        temperature_floor: see types.SamplingParams.
+        temperature_decay: see types.SamplingParams.
+        top_p: share of the probability that tokens are picked from; 1 is all of it.
+        repeat_penalty: the logits of the last tokens are divided by it; 1 is no penalty.
+        seed: of the random choice; equal seeds give equal suggestions.
         warm_up: whether the prompt of the likely next request is evaluated while the user reads.
         healing: whether a word that is half typed is generated anew, see engine/llama/healing.py.
         disabled_languages: LSP language ids without suggestions.
@@ -89,6 +97,11 @@ class CompletionSettings(msgspec.Struct, frozen=True, kw_only=True):
     debounce_ms: Milliseconds = 30.0
     answer_ms: Milliseconds = 4000.0
     temperature: Annotated[float, Meta(ge=0, le=2)] = 0.0
+    temperature_floor: Annotated[float, Meta(ge=0, le=2)] = 0.0
+    temperature_decay: Annotated[float, Meta(ge=0, le=2)] = 0.0
+    top_p: Annotated[float, Meta(gt=0, le=1)] = 0.92
+    repeat_penalty: Annotated[float, Meta(ge=1, le=2)] = 1.0
+    seed: Annotated[int, Meta(ge=0, lt=2**32)] = 0
     warm_up: bool = True
     healing: bool = True
     disabled_languages: tuple[str, ...] = ()

@@ -17,9 +17,16 @@ from lsp_server.acceptance.store import read_events
 from lsp_server.completion import CompletionService, build_service
 from lsp_server.documents import TextDocument
 from lsp_server.draft import Explanation, source_file
-from lsp_server.engine import spawn
+from lsp_server.engine import pause, spawn
 from lsp_server.engine.client import EngineClient
-from lsp_server.types import Completion, CompletionRequest, Skip, Status, Trigger
+from lsp_server.types import (
+    Completion,
+    CompletionRequest,
+    SamplingParams,
+    Skip,
+    Status,
+    Trigger,
+)
 from lsp_server.warmup import Spot
 from tests.scripted_engine import write_script
 
@@ -222,6 +229,118 @@ async def test_killed_engine_gives_an_empty_answer_and_comes_back(serve: Serve) 
     assert any(status.kind == "Error" for status in statuses)
     assert text_of(await service.complete(request("quick‸", number=2))) == "done"
     assert statuses[-1].kind == "Normal"
+
+
+async def test_paused(serve: Serve) -> None:
+    """While midfill is paused no engine is started, every answer has the reason, the status says
+    how to go on; then all is as before."""
+    service = serve(default="done")
+    statuses: list[Status] = []
+    service.on_status = statuses.append
+    pause.set_paused(True)
+    await service.start()
+    service.document_opened(request("x = ‸").snapshot)
+    service.focused("file:///a.py")
+    answer = await service.complete(request("x = ‸"))
+    assert isinstance(answer, Skip)
+    assert answer.reason == "paused"
+    assert "midfill engine resume" in answer.message
+    assert [status.kind for status in statuses] == ["Inactive"]
+    assert statuses[0].message == answer.message
+    assert spawn.sockets() == []
+    account = service.account("file:///a.py")
+    assert account is not None
+    assert account.answer == answer
+    pause.set_paused(False)
+    assert text_of(await service.complete(request("x = ‸", number=2))) == "done"
+    assert statuses[-1].kind == "Normal"
+
+
+async def test_paused_in_mid_stream(serve: Serve) -> None:
+    """A request that runs when midfill is paused is answered empty with the reason, which is no
+    error; the state of the engine is the editor's status."""
+    service = serve({"after": "slow", "pieces": ["1"], "hang": True}, default="done")
+    statuses: list[Status] = []
+    service.on_status = statuses.append
+    started = asyncio.Event()
+    task = asyncio.create_task(
+        service.complete(request("slow‸"), lambda _completion: started.set())
+    )
+    await started.wait()
+    pause.set_paused(True)
+    assert await spawn.tell_all_paused(True) == 1
+    answer = await task
+    assert isinstance(answer, Skip)
+    assert answer.reason == "paused"
+    assert statuses[-1].kind == "Inactive"
+    pause.set_paused(False)
+    assert await spawn.tell_all_paused(False) == 1
+    assert text_of(await service.complete(request("x = ‸", number=2))) == "done"
+    assert {status.kind for status in statuses} == {"Normal", "Inactive"}
+
+
+async def test_an_unloaded_engine_is_told_and_woken(tmp_path: Path) -> None:
+    """The status says that the model is unloaded; looking at a document loads it again."""
+    script = write_script(tmp_path / "script.json", default="done")
+    layer = {"model": {"id": f"scripted:{script}"}, "engine": {"unload_idle_s": 0.001}}
+    service = build_service(lambda editor: settings.load(editor=editor, command_line=layer))
+    statuses: asyncio.Queue[Status] = asyncio.Queue()
+    service.on_status = statuses.put_nowait
+
+    async def until(words: str) -> Status:
+        async with asyncio.timeout(60):
+            while words not in (status := await statuses.get()).message:
+                pass
+            return status
+
+    service.document_opened(request("x = ‸").snapshot)
+    unloaded = await until("is unloaded")
+    assert (unloaded.kind, unloaded.busy) == ("Normal", False)
+    service.focused("file:///a.py")
+    await until("Loading")
+    await until("scripted on CPU")
+    assert text_of(await service.complete(request("x = ‸"))) == "done"
+    await service.aclose()
+
+
+async def test_poison_prompt(serve: Serve) -> None:
+    """A prompt that ended the engine twice is answered with the reason, and the engine lives."""
+    service = serve({"after": "bad", "abort": True}, default="done")
+    statuses: list[Status] = []
+    service.on_status = statuses.append
+    reasons = []
+    for number in range(3):
+        answer = await service.complete(request("bad‸", number=number))
+        assert isinstance(answer, Skip)
+        reasons.append(answer.reason)
+        if number < 2:
+            assert text_of(await service.complete(request("x = ‸", number=9))) == "done"
+    assert reasons == ["engine_died", "engine_died", "prompt_quarantined"]
+    assert statuses[-1].kind == "Normal"
+
+
+async def test_sampling_settings_reach_the_engine(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the settings say about sampling is what the engine is asked for."""
+    options = {
+        "temperature": 0.5,
+        "temperature_floor": 0.1,
+        "temperature_decay": 0.05,
+        "top_p": 0.8,
+        "repeat_penalty": 1.1,
+        "seed": 7,
+    }
+    asked: list[SamplingParams] = []
+    generate = EngineClient.generate
+
+    def listening(self: EngineClient, segments: Any, sampling: SamplingParams, **more: Any) -> Any:
+        asked.append(sampling)
+        return generate(self, segments, sampling, **more)
+
+    monkeypatch.setattr(EngineClient, "generate", listening)
+    await serve(default="done", **options).complete(request("x = ‸"))
+    assert asked == [SamplingParams(max_tokens=96, **options)]  # type: ignore[arg-type]
 
 
 async def test_clients_that_cannot_stream_get_whole_lines_in_time(serve: Serve) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from lsp_server import cli, doctor, paths, settings
 from lsp_server.doctor import Check
-from lsp_server.engine import launch, speeds
+from lsp_server.engine import launch, pause, spawn, speeds
 from lsp_server.errors import StoreError
 from lsp_server.models import catalog, machine, store
 from lsp_server.models.store import ModelRecord
@@ -119,6 +119,17 @@ def test_engine_that_cannot_start(tmp_path: Path, examine: Callable[..., Report]
     assert report.code == 1
     assert report.outcome("engine") == "failed"
     assert "missing.json cannot be read" in report.checks["engine"]["detail"]
+
+
+def test_paused(tmp_path: Path, examine: Callable[..., Report]) -> None:
+    """While midfill is paused no engine is started; the check says how to go on."""
+    pause.set_paused(True)
+    report = examine("--model", write_script(tmp_path, _HOLE))
+    assert report.code == 0
+    assert list(report.checks)[-1] == "engine"
+    assert report.checks["engine"]["outcome"] == "warning"
+    assert report.checks["engine"]["hint"] == "To go on, run: midfill engine resume"
+    assert spawn.sockets() == []
 
 
 # -- models ------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""``midfill engine status|stop``: the engine processes of this user."""
+"""``midfill engine status|pause|resume|stop``: the engine processes of this user."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from lsp_server.commands.output import console, print_rows
-from lsp_server.engine import spawn
+from lsp_server.engine import pause, spawn
 from lsp_server.engine.protocol import EngineStatus
 
 
@@ -18,13 +18,16 @@ def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser = subparsers.add_parser(
         "engine",
-        help="show or stop the engine processes",
+        help="show, pause or stop the engine processes",
         description="The engine holds the model and is shared by all your editors. It starts on "
-        "demand and leaves when it has had no client for a while.",
+        "demand, frees the model's memory when nobody has asked for a while, and leaves when it "
+        "has had no client for a while.",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, summary, function in (
         ("status", "show pid, model, clients, slots, memory and uptime", run_status),
+        ("pause", "make no suggestions and free all memory until resume", run_pause),
+        ("resume", "go on after pause", run_resume),
         ("stop", "make all engines leave now", run_stop),
     ):
         action = actions.add_parser(name, help=summary, description=summary.capitalize() + ".")
@@ -38,13 +41,46 @@ def run_status(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([msgspec.to_builtins(engine) for engine in engines], indent=2))
         return 0
-    if not engines:
+    if not engines and pause.is_paused():
+        print(f"No engine is running. {pause.refusal()}")
+    elif not engines:
         print("No engine is running. It starts with the first completion.")
     for number, engine in enumerate(engines):
         if number > 0:
             print()
         _print_status(engine)
     return 0
+
+
+def run_pause(args: argparse.Namespace) -> int:
+    """Set the flag that every engine and server honours, and tell those that run."""
+    was_paused = pause.set_paused(True)
+    n_engines = asyncio.run(spawn.tell_all_paused(True))
+    if args.json:
+        print(json.dumps({"paused": True, "was_paused": was_paused, "engines": n_engines}))
+        return 0
+    print("Completion was paused already." if was_paused else "Completion is paused.", end=" ")
+    print(_engines(n_engines, "has freed its memory", "have freed their memory"))
+    print(pause.HINT)
+    return 0
+
+
+def run_resume(args: argparse.Namespace) -> int:
+    """Remove the flag, and tell the engines that run."""
+    was_paused = pause.set_paused(False)
+    n_engines = asyncio.run(spawn.tell_all_paused(False))
+    if args.json:
+        print(json.dumps({"paused": False, "was_paused": was_paused, "engines": n_engines}))
+        return 0
+    print("Completion goes on." if was_paused else "Completion was not paused.", end=" ")
+    print(_engines(n_engines, "serves again", "serve again"))
+    return 0
+
+
+def _engines(n_engines: int, one: str, many: str) -> str:
+    if n_engines == 0:
+        return "No engine is running."
+    return f"{n_engines} {f'engine {one}' if n_engines == 1 else f'engines {many}'}."
 
 
 def run_stop(args: argparse.Namespace) -> int:
@@ -69,7 +105,7 @@ def _print_status(engine: EngineStatus) -> None:
     slots = ", ".join(f"{slot.n_tokens}" for slot in engine.slots) or "none"
     rows = (
         ("pid", f"{engine.pid} (midfill {engine.version})"),
-        ("state", f"{engine.state} {engine.message}".strip()),
+        ("state", f"{engine.state} {_about(engine)}".strip()),
         ("model", f"{engine.model} ({engine.model_path})"),
         ("runs on", f"{place}, {engine.n_threads} threads, {engine.backend}"),
         ("flash attention", "on" if engine.flash_attention else "off"),
@@ -82,6 +118,12 @@ def _print_status(engine: EngineStatus) -> None:
             "uptime",
             f"{engine.uptime_s:,.0f} s; leaves {engine.idle_exit_s:g} s after its last client",
         ),
+        (
+            "unloads",
+            f"{engine.unload_idle_s:g} s after its last request"
+            if engine.unload_idle_s
+            else "never",
+        ),
     )
     print_rows(rows, to=console(), first_style="bold")
 
@@ -91,6 +133,16 @@ def _speculation(engine: EngineStatus) -> str:
         return engine.speculation
     right = f"{engine.n_guessed_right:,} of {engine.n_guessed:,} guessed tokens were right"
     return f"{engine.speculation}; {right}"
+
+
+def _about(engine: EngineStatus) -> str:
+    match engine.state:
+        case "unloaded":
+            return "(the model is loaded again by the next request)"
+        case "paused":
+            return f"({pause.HINT})"
+        case _:
+            return engine.message
 
 
 def _layers(n_gpu_layers: int) -> str:

@@ -44,13 +44,22 @@ class Backend(Protocol):
         """What it is, and its slots."""
 
     def serve(self, lanes: Lanes) -> None:
-        """Serve jobs until no more come. Every job gets a last chunk or a refusal."""
+        """Serve jobs until the lanes are closed, which they may be for a while only.
+
+        Every job gets a last chunk or a refusal.
+        """
 
     def interrupt(self, job: Job) -> None:
         """Stop the evaluation of a cancelled job; called from any thread."""
 
     def make_way(self, job: Job) -> None:
         """Somebody waits for this job: stop what keeps it waiting; called from any thread."""
+
+    def halt(self) -> None:
+        """Stop whatever is evaluated; called from any thread.
+
+        The jobs are cancelled and the lanes closed before, so that nothing begins behind it.
+        """
 
     def close(self) -> None:
         """Free everything."""

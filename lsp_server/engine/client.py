@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,6 +19,7 @@ from context.types import Segment
 from lsp_server.engine import protocol, spawn
 from lsp_server.engine.options import EngineOptions
 from lsp_server.engine.protocol import Refused, StateChange
+from lsp_server.engine.quarantine import Quarantine
 from lsp_server.errors import (
     EngineError,
     EngineRefusedError,
@@ -77,6 +79,22 @@ class Breaker:
         return max(0.0, self._failures[-1] + pause - now)
 
 
+class _Stream:
+    """A request that is not answered yet."""
+
+    def __init__(self, prompt: Sequence[Segment]) -> None:
+        self.prompt = prompt
+        self.messages: asyncio.Queue[TokenChunk | Refused | EngineError] = asyncio.Queue()
+
+
+class _Opened(NamedTuple):
+    """A connection to an engine, and the state it was in."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    state: StateChange
+
+
 class EngineClient:
     """A connection to the engine for these options, made when first needed.
 
@@ -99,12 +117,13 @@ class EngineClient:
     ) -> None:
         self.options = options
         self.breaker = Breaker()
+        self.quarantine = Quarantine(hint=f"The engine's log: {options.log_path}")
         self.state: StateChange | None = None
         self._name = name
         self._on_state = on_state or (lambda _state: None)
         self._survey = survey
         self._ids = itertools.count(1)
-        self._streams: dict[int, asyncio.Queue[TokenChunk | Refused | EngineError]] = {}
+        self._streams: dict[int, _Stream] = {}
         self._writer: asyncio.StreamWriter | None = None
         self._reader_task: asyncio.Task[None] | None = None
         self._connecting = asyncio.Lock()
@@ -123,11 +142,12 @@ class EngineClient:
 
         Raises:
             EngineUnavailableError: the engine cannot be started, or died meanwhile.
-            EngineRefusedError: it answered with a reason code.
+            EngineRefusedError: it answered with a reason code, or this very prompt ended it twice.
         """
+        self.quarantine.check(segments)
         await self.connect()
         request_id = next(self._ids)
-        stream: asyncio.Queue[TokenChunk | Refused | EngineError] = asyncio.Queue()
+        stream = _Stream(segments)
         self._streams[request_id] = stream
         finished = served = False
         try:
@@ -142,7 +162,7 @@ class EngineClient:
                 )
             )
             while not finished:
-                message = await stream.get()
+                message = await stream.messages.get()
                 if isinstance(message, EngineError):
                     finished = True
                     raise message
@@ -163,6 +183,16 @@ class EngineClient:
             # Most streams are left early, once the text is whole: that is success as well.
             if served:
                 self.breaker.succeeded()
+                self.quarantine.served(segments)
+
+    async def wake(self) -> None:
+        """Have the engine load its model again if it was unloaded: a request is to be expected.
+
+        Raises:
+            EngineUnavailableError: see ``connect``.
+        """
+        await self.connect()
+        self._send(protocol.Wake())
 
     async def connect(self) -> None:
         """Make sure there is a connection, starting the engine if none runs.
@@ -183,11 +213,12 @@ class EngineClient:
                     hint=f"Its log: {self.options.log_path}",
                 )
             try:
-                reader, self._writer = await self._open()
+                opened = await self._open()
             except MidfillError:
                 self.breaker.failed()
                 raise
-            self._reader_task = asyncio.create_task(self._read(reader, self._writer))
+            self._writer = opened.writer
+            self._reader_task = asyncio.create_task(self._read(opened))
             self._send(
                 protocol.Hello(
                     protocol=protocol.PROTOCOL_VERSION, pid=os.getpid(), client=self._name
@@ -218,15 +249,15 @@ class EngineClient:
             encoded = tuple(msgspec.json.encode(options).decode() for options in models)
             self._send(protocol.Survey(models=encoded))
 
-    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if streams := await self._greet():
-            return streams
+    async def _open(self) -> _Opened:
+        if opened := await self._greet():
+            return opened
         process = await asyncio.to_thread(spawn.start_engine, self.options)
         deadline_s = time.monotonic() + _CONNECT_TIMEOUT_S
         # The engine listens before it loads the model, so this takes well under a second.
         while time.monotonic() < deadline_s:
-            if streams := await self._greet():
-                return streams
+            if opened := await self._greet(process.pid):
+                return opened
             if self._has_left(process):
                 # Another engine held the lock. If it is leaving, a later try will succeed.
                 process = await asyncio.to_thread(spawn.start_engine, self.options)
@@ -237,19 +268,24 @@ class EngineClient:
             hint=f"Its log: {self.options.log_path}",
         )
 
-    async def _greet(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
-        """Connect and wait for the engine's Welcome; None if nobody is there.
+    async def _greet(self, started_pid: int | None = None) -> _Opened | None:
+        """Connect and wait for the engine's Welcome and state; None if nobody is there.
 
-        A dying engine may still accept a connection, so an accepted one proves nothing.
+        A dying engine may still accept a connection, so an accepted one proves nothing. One that
+        failed is about to leave: only of the one we started we want to know why.
         """
         try:
             reader, writer = await asyncio.open_unix_connection(str(self.options.socket_path))
         except OSError:
             return None
         try:
-            body = await protocol.read_frame(reader)
-            if body is not None and isinstance(protocol.decode_engine(body), protocol.Welcome):
-                return reader, writer
+            welcome, state = [await _message(reader), await _message(reader)]
+            if (
+                isinstance(welcome, protocol.Welcome)
+                and isinstance(state, StateChange)
+                and (state.state != "failed" or welcome.pid == started_pid)
+            ):
+                return _Opened(reader, writer, state)
         except ProtocolError as error:
             log.warning("no engine at the socket: %s", error)
         writer.close()
@@ -265,9 +301,11 @@ class EngineClient:
             )
         return code == 0
 
-    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _read(self, opened: _Opened) -> None:
+        reader, writer, state = opened
         error = EngineUnavailableError("The engine process ended.", code="engine_died")
         try:
+            self._dispatch(state)
             while (body := await protocol.read_frame(reader)) is not None:
                 self._dispatch(protocol.decode_engine(body))
         except ProtocolError as problem:
@@ -284,17 +322,18 @@ class EngineClient:
             if not self._closed:
                 self.breaker.failed()
                 if not failed:
+                    self.quarantine.died([stream.prompt for stream in self._streams.values()])
                     self._set_state(
                         StateChange(state="failed", code=error.code, message=error.message)
                     )
             for stream in self._streams.values():
-                stream.put_nowait(error)
+                stream.messages.put_nowait(error)
 
     def _dispatch(self, message: protocol.EngineMessage) -> None:
         match message:
             case TokenChunk() | Refused():
                 if stream := self._streams.get(message.request_id):
-                    stream.put_nowait(message)
+                    stream.messages.put_nowait(message)
             case StateChange():
                 self._set_state(message)
                 if message.state == "failed" and self._writer is not None:
@@ -312,3 +351,8 @@ class EngineClient:
         if self._writer is None or self._writer.is_closing():
             raise EngineUnavailableError("The engine process ended.", code="engine_died")
         self._writer.write(protocol.encode(message))
+
+
+async def _message(reader: asyncio.StreamReader) -> protocol.EngineMessage | None:
+    body = await protocol.read_frame(reader)
+    return None if body is None else protocol.decode_engine(body)

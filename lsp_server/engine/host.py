@@ -1,8 +1,9 @@
-"""The engine process: a socket server around one backend, shared by all windows of a user.
+"""The engine process: a socket server around one worker, shared by all windows of a user.
 
 Started on demand by the client as ``python -P -m lsp_server.engine.host OPTIONS`` (JSON). It
 holds a lock file for its whole life, so there is at most one process, and one model in memory,
-per set of options. It leaves when no client has been connected for ``idle_exit_s``.
+per set of options. It leaves when no client has been connected for ``idle_exit_s``; while it is
+there, the model comes and goes with the requests, see worker.py.
 """
 
 from __future__ import annotations
@@ -14,23 +15,22 @@ import logging
 import os
 import signal
 import sys
-import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import psutil
 
 from lsp_server import __version__, paths
-from lsp_server.engine import protocol
-from lsp_server.engine.backend import Backend
+from lsp_server.engine import pause, protocol
 from lsp_server.engine.job import Job
 from lsp_server.engine.lanes import Lanes
 from lsp_server.engine.loader import open_backend
 from lsp_server.engine.options import EngineOptions
 from lsp_server.engine.protocol import EngineStatus, Generate, Refused, StateChange
 from lsp_server.engine.survey import Survey
+from lsp_server.engine.worker import Loader, Worker
 from lsp_server.errors import EngineRefusedError, MidfillError, ProtocolError
 from lsp_server.types import TokenChunk
 
@@ -62,23 +62,18 @@ class Connection:
 
 
 class Host:
-    """The socket server and the worker thread.
+    """The socket server: clients and their jobs, and the life of the process.
 
     Args:
         options: what to load.
         loader: opens the backend (replaced in tests).
     """
 
-    def __init__(
-        self,
-        options: EngineOptions,
-        loader: Callable[[EngineOptions, Callable[[float], bool]], Backend] = open_backend,
-    ) -> None:
+    def __init__(self, options: EngineOptions, loader: Loader = open_backend) -> None:
         self._options = options
-        self._loader = loader
         self._state = StateChange(state="loading", model=options.model_id)
-        self._backend: Backend | None = None
-        self._lanes = Lanes()
+        self._lanes = Lanes(options.unload_idle_s)
+        self._worker = Worker(options, self._lanes, self._set_state_from_thread, loader)
         self._connections: set[Connection] = set()
         self._started_s = time.monotonic()
         self._n_served = 0
@@ -86,7 +81,6 @@ class Host:
         self._loop = asyncio.get_running_loop()
         self._idle_timer: asyncio.TimerHandle | None = None
         self._survey = Survey(self._is_idle)
-        self._worker = threading.Thread(target=self._work, name="engine-worker", daemon=True)
 
     async def run(self) -> None:
         """Listen until told to leave or idle for too long."""
@@ -96,6 +90,9 @@ class Host:
         path.chmod(0o600)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._leave.set)
+        # Whoever pauses now finds the socket; whoever did before has left the flag.
+        if pause.is_paused():
+            self._pause()
         self._worker.start()
         self._restart_idle_timer()
         log.info("listening as pid %d", os.getpid())
@@ -104,64 +101,56 @@ class Host:
         finally:
             server.close()
             path.unlink(missing_ok=True)
-            for connection in list(self._connections):
-                self._cancel_all(connection)
-                connection.writer.close()
             self._lanes.close()
+            # Not a silent end of the stream: that would look like a crash.
+            self._set_state(
+                StateChange(
+                    state="failed", code="engine_stopped", message="The engine was stopped."
+                )
+            )
+            for connection in list(self._connections):
+                connection.writer.close()
+            self._worker.halt()
             await self._survey.aclose()
             await asyncio.to_thread(self._worker.join, 5.0)
             log.info("leaving")
 
-    # -- the worker thread ---------------------------------------------------------------
-
-    def _work(self) -> None:
-        try:
-            backend = self._loader(self._options, self._on_load_progress)
-        except MidfillError as error:
-            self._set_state_from_thread(
-                StateChange(state="failed", code=error.code, message=error.message, hint=error.hint)
-            )
-            return
-        except Exception as error:
-            log.exception("the model cannot be loaded")
-            self._set_state_from_thread(
-                StateChange(state="failed", code="load_failed", message=f"{type(error).__name__}")
-            )
-            return
-        self._backend = backend
-        info = backend.info()
-        self._set_state_from_thread(
-            StateChange(
-                state="ready",
-                model=self._options.model_id,
-                on_gpu=info.n_gpu_layers != 0,
-                n_ctx=info.n_ctx,
-            )
-        )
-        backend.serve(self._lanes)
-        backend.close()
-
-    def _on_load_progress(self, progress: float) -> bool:
-        if progress - self._state.progress >= 0.1:
-            self._set_state_from_thread(msgspec.structs.replace(self._state, progress=progress))
-        return not self._leave.is_set()
+    # -- the state -----------------------------------------------------------------------
 
     def _set_state_from_thread(self, state: StateChange) -> None:
-        self._state = state
         with contextlib.suppress(RuntimeError):  # the loop may have ended already
-            self._loop.call_soon_threadsafe(self._broadcast, state)
+            self._loop.call_soon_threadsafe(self._set_state, state)
 
-    # -- clients -------------------------------------------------------------------------
-
-    def _broadcast(self, state: StateChange) -> None:
-        if state.state == "failed":
-            log.error("cannot serve: %s", state.message)
-            for job in self._lanes.drain():
-                job.refuse(EngineRefusedError(state.message, code=state.code, hint=state.hint))
+    def _set_state(self, state: StateChange) -> None:
+        self._state = state
+        self._survey.allow(state.state in ("loading", "ready") and not self._lanes.paused)
         for connection in self._connections:
             connection.send(state)
-        if not self._connections:
+            if state.state == "failed":
+                # Behind the state: what a client sends after a refusal must find a new engine.
+                self._refuse_all(connection, _reason(state))
+        # An engine that nobody uses does not live longer for having freed its memory.
+        if not self._connections and state.state not in ("unloaded", "paused"):
             self._restart_idle_timer()
+
+    def _pause(self) -> None:
+        """Stop all work and free the model; ``paused`` is the state once that is done."""
+        self._lanes.pause()
+        self._survey.allow(False)
+        for connection in self._connections:
+            self._refuse_all(connection, pause.refusal())
+        self._worker.halt()
+
+    def _resume(self) -> None:
+        self._lanes.resume()
+        # The one that resumes is a command; any other is an editor, whose user is back.
+        if len(self._connections) > 1:
+            self._lanes.wake()
+        if self._state.state != "paused":
+            # Resumed before the pause was reached: those that were refused may ask again.
+            self._set_state(self._state)
+
+    # -- clients -------------------------------------------------------------------------
 
     async def _serve_client(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -204,34 +193,39 @@ class Host:
                 self._survey.add(_readable_options(message.models))
             case protocol.StatusQuery():
                 connection.send(self._status())
+            case protocol.Wake():
+                self._lanes.wake()
+            case protocol.Pause():
+                if message.paused:
+                    self._pause()
+                else:
+                    self._resume()
             case protocol.Shutdown():
                 self._leave.set()
 
     def _enqueue(self, connection: Connection, request: Generate) -> None:
-        if self._state.state == "failed":
-            connection.send(
-                Refused(
-                    request_id=request.request_id,
-                    code=self._state.code,
-                    message=self._state.message,
-                    hint=self._state.hint,
-                )
-            )
-            return
+        if self._lanes.paused and not pause.is_paused():
+            self._resume()  # the flag is the truth, even if nobody told us
 
         def answer(message: TokenChunk | Refused) -> None:
-            last = isinstance(message, Refused) or message.finish_reason is not None
-            if last:
-                connection.jobs.pop(request.request_id, None)
+            if connection.jobs.get(request.request_id) is not job:
+                return  # its last answer was given: what comes after a refusal is nobody's
+            if isinstance(message, Refused) or message.finish_reason is not None:
+                del connection.jobs[request.request_id]
                 self._n_served += 1
             connection.send(message)
 
         job = Job(request, answer=answer, loop=self._loop, client=connection.key)
         connection.jobs[request.request_id] = job
-        self._survey.disturb()
-        self._lanes.put(job)
-        if request.lane == "interactive" and self._backend is not None:
-            self._backend.make_way(job)
+        if self._state.state == "failed":
+            self._refuse_all(connection, _reason(self._state))
+        elif self._lanes.paused:
+            self._refuse_all(connection, pause.refusal())
+        else:
+            self._survey.disturb()
+            self._lanes.put(job)
+            if request.lane == "interactive":
+                self._worker.make_way(job)
 
     def _cancel(self, job: Job) -> None:
         job.cancel()
@@ -239,8 +233,8 @@ class Host:
             job.answer(
                 TokenChunk(request_id=job.request.request_id, text="", finish_reason="cancelled")
             )
-        elif self._backend is not None:
-            self._backend.interrupt(job)
+        else:
+            self._worker.interrupt(job)
 
     def _cancel_all(self, connection: Connection) -> None:
         for job in list(connection.jobs.values()):
@@ -248,11 +242,19 @@ class Host:
 
     def _is_idle(self) -> bool:
         """Whether the model is loaded and nothing is done with it."""
-        resting = self._backend is not None and self._backend.info().resting
+        info = self._worker.info()
+        resting = info is not None and info.resting
         return resting and not len(self._lanes) and self._state.state == "ready"
 
+    def _refuse_all(self, connection: Connection, error: MidfillError) -> None:
+        """Answer every job at once, whatever becomes of the work."""
+        for job in list(connection.jobs.values()):
+            job.cancel()
+            self._lanes.remove(job)
+            job.answer(job.refused(error))
+
     def _status(self) -> EngineStatus:
-        info = self._backend.info() if self._backend else None
+        info = self._worker.info()
         return EngineStatus(
             pid=os.getpid(),
             version=__version__,
@@ -272,6 +274,7 @@ class Host:
             rss_bytes=psutil.Process().memory_info().rss,
             uptime_s=time.monotonic() - self._started_s,
             idle_exit_s=self._options.idle_exit_s,
+            unload_idle_s=self._options.unload_idle_s,
             message=self._state.message,
             speculation=info.speculation if info else "",
             n_guessed=info.n_guessed if info else 0,
@@ -317,6 +320,10 @@ def hold_lock(options: EngineOptions) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def _reason(state: StateChange) -> EngineRefusedError:
+    return EngineRefusedError(state.message, code=state.code, hint=state.hint)
 
 
 async def _main(options: EngineOptions) -> None:

@@ -54,14 +54,17 @@ class Job:
 
     def refuse(self, error: MidfillError) -> None:
         """Send the reason why it is not served, from any thread."""
-        refused = Refused(
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self.answer, self.refused(error))
+
+    def refused(self, error: MidfillError) -> Refused:
+        """The reason why it is not served, as a message."""
+        return Refused(
             request_id=self.request.request_id,
             code=error.code,
             message=error.message,
             hint=error.hint,
         )
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self.answer, refused)
 
     def emit(self, chunk: TokenChunk) -> None:
         """Send a chunk from the worker thread."""

@@ -34,6 +34,7 @@ def engine_options(settings: Settings) -> EngineOptions:
             model_id="scripted",
             model_path=model.removeprefix(_SCRIPTED),
             idle_exit_s=engine.idle_exit_s,
+            unload_idle_s=engine.unload_idle_s,
         )
     return options_for(model_of(settings), settings)
 
@@ -104,4 +105,5 @@ def options_for(installed: InstalledModel, settings: Settings) -> EngineOptions:
         flash_attention=engine.flash_attention,
         speculation=engine.speculation,
         idle_exit_s=engine.idle_exit_s,
+        unload_idle_s=engine.unload_idle_s,
     )

@@ -28,6 +28,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         speculation: whether tokens are guessed from the prompt and checked several at once;
             ``auto`` where that was measured to be faster.
         idle_exit_s: seconds without a client after which the process leaves.
+        unload_idle_s: seconds without a request after which the model is unloaded; 0 is never.
     """
 
     backend: Literal["llama", "scripted"] = "llama"
@@ -41,6 +42,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     flash_attention: Literal["auto", "on", "off"] = "auto"
     speculation: Literal["auto", "on", "off"] = "auto"
     idle_exit_s: float = 300.0
+    unload_idle_s: float = 900.0
 
     @property
     def key(self) -> str:

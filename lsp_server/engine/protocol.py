@@ -21,7 +21,7 @@ PROTOCOL_VERSION = 3
 MAX_FRAME_BYTES = 8 * 1024 * 1024
 _LENGTH = struct.Struct(">I")
 
-EngineState = Literal["loading", "ready", "failed"]
+EngineState = Literal["loading", "ready", "unloaded", "paused", "failed"]
 Lane = Literal["interactive", "prefetch", "warm_up"]
 # In the order in which they are served.
 LANES: tuple[Lane, ...] = ("interactive", "prefetch", "warm_up")
@@ -77,6 +77,20 @@ class StatusQuery(msgspec.Struct, frozen=True, kw_only=True, tag="status"):
     """Ask for an EngineStatus."""
 
 
+class Wake(msgspec.Struct, frozen=True, kw_only=True, tag="wake"):
+    """A request is to be expected: load the model again if it was unloaded."""
+
+
+class Pause(msgspec.Struct, frozen=True, kw_only=True, tag="pause"):
+    """The user pauses completion, or goes on; see pause.py.
+
+    Args:
+        paused: True cancels all requests, frees the model and refuses what comes.
+    """
+
+    paused: bool
+
+
 class Shutdown(msgspec.Struct, frozen=True, kw_only=True, tag="shutdown"):
     """Leave now; running requests are cancelled."""
 
@@ -93,12 +107,13 @@ class StateChange(msgspec.Struct, frozen=True, kw_only=True, tag="state"):
     """The engine's state: sent after Welcome and on each change.
 
     Args:
-        state: ``loading``, ``ready`` or ``failed``.
-        code: reason code when failed.
+        state: ``loading``, ``ready``, ``unloaded`` (the model is loaded again when somebody
+            asks), ``paused`` (by the user; requests are refused) or ``failed``.
+        code: reason code when failed or paused.
         message: for the user.
         progress: 0 to 1 while loading.
         model: id of the model.
-        on_gpu: whether the model's layers are on a GPU.
+        on_gpu: whether the model's layers are on a GPU, or were when it was loaded last.
         n_ctx: cells of the KV cache.
     """
 
@@ -152,13 +167,14 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True, tag="engine_status
     rss_bytes: int
     uptime_s: float
     idle_exit_s: float
+    unload_idle_s: float = 0.0
     message: str = ""
     speculation: str = ""
     n_guessed: int = 0
     n_guessed_right: int = 0
 
 
-ClientMessage = Hello | Generate | Cancel | Survey | StatusQuery | Shutdown
+ClientMessage = Hello | Generate | Cancel | Survey | StatusQuery | Wake | Pause | Shutdown
 EngineMessage = Welcome | StateChange | TokenChunk | Refused | EngineStatus
 
 _encoder = msgspec.msgpack.Encoder()

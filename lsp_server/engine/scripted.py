@@ -77,6 +77,9 @@ class ScriptedBackend:
     def make_way(self, job: Job) -> None:
         """See Backend; jobs are served in the order of the lanes."""
 
+    def halt(self) -> None:
+        """See Backend; a job waits on its own cancellation."""
+
     def close(self) -> None:
         """See Backend."""
 

@@ -6,17 +6,20 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from lsp_server import paths
 from lsp_server.engine import protocol
 from lsp_server.engine.options import EngineOptions
-from lsp_server.engine.protocol import EngineStatus
+from lsp_server.engine.protocol import EngineStatus, StateChange
 from lsp_server.errors import EngineUnavailableError, ProtocolError
 
 _MAX_LOG_BYTES = 1024 * 1024
+Answer = TypeVar("Answer")
 
 
 def start_engine(options: EngineOptions) -> subprocess.Popen[bytes]:
@@ -63,7 +66,7 @@ def _open_log(path: Path):  # type: ignore[no-untyped-def]
 
 async def query(socket: Path, timeout_s: float = 5.0) -> EngineStatus | None:
     """The status of the engine at a socket; None if none answers there."""
-    return await _ask(socket, protocol.StatusQuery(), timeout_s)
+    return await _ask(socket, protocol.StatusQuery(), _status_in, timeout_s)
 
 
 async def stop(socket: Path, timeout_s: float = 10.0) -> bool:
@@ -71,14 +74,38 @@ async def stop(socket: Path, timeout_s: float = 10.0) -> bool:
     status = await query(socket)
     if status is None:
         return False
-    await _ask(socket, protocol.Shutdown(), timeout_s)
+    await _ask(socket, protocol.Shutdown(), _status_in, timeout_s)
     return True
 
 
+async def tell_paused(socket: Path, paused: bool, timeout_s: float = 10.0) -> bool:
+    """Tell the engine at a socket that the user pauses or goes on.
+
+    Returns:
+        True once it is so, and the model's memory free after a pause; False if none answered.
+    """
+    wanted = ("paused", "failed") if paused else ("loading", "ready", "unloaded", "failed")
+
+    def reached(answer: protocol.EngineMessage) -> str | None:
+        # The engine's first message is the state it is in.
+        is_wanted = isinstance(answer, StateChange) and answer.state in wanted
+        return answer.state if isinstance(answer, StateChange) and is_wanted else None
+
+    state = await _ask(socket, protocol.Pause(paused=paused), reached, timeout_s)
+    return state is not None
+
+
+def _status_in(answer: protocol.EngineMessage) -> EngineStatus | None:
+    return answer if isinstance(answer, EngineStatus) else None
+
+
 async def _ask(
-    socket: Path, message: protocol.ClientMessage, timeout_s: float
-) -> EngineStatus | None:
-    """Send one message and read until a status comes or the engine closes the connection."""
+    socket: Path,
+    message: protocol.ClientMessage,
+    wanted: Callable[[protocol.EngineMessage], Answer | None],
+    timeout_s: float,
+) -> Answer | None:
+    """Send one message and read until ``wanted`` finds the answer or the engine closes."""
     try:
         async with asyncio.timeout(timeout_s):
             reader, writer = await asyncio.open_unix_connection(str(socket))
@@ -88,8 +115,7 @@ async def _ask(
                 )
                 writer.write(protocol.encode(hello) + protocol.encode(message))
                 while (body := await protocol.read_frame(reader)) is not None:
-                    answer = protocol.decode_engine(body)
-                    if isinstance(answer, EngineStatus):
+                    if (answer := wanted(protocol.decode_engine(body))) is not None:
                         return answer
             finally:
                 writer.close()
@@ -101,6 +127,12 @@ async def _ask(
 def sockets(runtime_dir: Path | None = None) -> list[Path]:
     """Sockets of engines that may run (one left by a killed engine is among them)."""
     return sorted((runtime_dir or paths.runtime_dir()).glob("engine-*.sock"))
+
+
+async def tell_all_paused(paused: bool, runtime_dir: Path | None = None) -> int:
+    """Tell all engines of this user; gives how many heard it."""
+    told = (tell_paused(socket, paused) for socket in sockets(runtime_dir))
+    return sum(await asyncio.gather(*told))
 
 
 async def stop_all(runtime_dir: Path | None = None) -> int:

@@ -54,6 +54,7 @@ class Survey:
         self._seen: set[EngineOptions] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._running: asyncio.Task[None] | None = None
+        self._allowed = True
 
     def add(self, models: Iterable[EngineOptions]) -> None:
         """Measure these as well; each is measured once in the life of an engine."""
@@ -71,6 +72,14 @@ class Survey:
         else:
             self._wait()
 
+    def allow(self, allowed: bool) -> None:
+        """Whether there is anything to wait for: an engine that is paused, or has freed its model,
+        does nothing at all, not even look at the clock."""
+        if allowed == self._allowed:
+            return
+        self._allowed = allowed
+        self.disturb()
+
     async def aclose(self) -> None:
         """Stop for good."""
         self._waiting.clear()
@@ -82,7 +91,8 @@ class Survey:
     def _wait(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_later(self._pause_s, self._start) if self._waiting else None
+        wanted = bool(self._waiting) and self._allowed
+        self._timer = self._loop.call_later(self._pause_s, self._start) if wanted else None
 
     def _start(self) -> None:
         self._timer = None

@@ -1,4 +1,4 @@
-"""``midfill engine status|stop``, over engines that replay a script."""
+"""``midfill engine status|pause|resume|stop``, over engines that replay a script."""
 
 from __future__ import annotations
 
@@ -89,6 +89,7 @@ async def test_one_runs(model: str, dead_socket: Path) -> None:
     assert rows["slots"].strip() == "tokens held: 0 of 8192"
     assert rows["memory"].strip().endswith(" MiB")
     assert rows["uptime"].strip().endswith(" s; leaves 300 s after its last client")
+    assert rows["unloads"].strip() == "900 s after its last request"
 
 
 def test_stop(source: Path, model: str) -> None:
@@ -145,3 +146,63 @@ def test_speculation_is_shown() -> None:
     assert engine._speculation(status) == "on: it gains"
     used = msgspec.structs.replace(status, n_guessed=2000, n_guessed_right=1500)
     assert engine._speculation(used) == ("on: it gains; 1,500 of 2,000 guessed tokens were right")
+
+
+def test_pause_without_an_engine(
+    source: Path, model: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The pause is kept for engines to come: a completion starts none, and says how to go on."""
+    assert cli.main(["engine", "pause"]) == 0
+    assert capsys.readouterr().out == (
+        "Completion is paused. No engine is running.\nTo go on, run: midfill engine resume\n"
+    )
+    flag = tmp_path / "state" / "paused"
+    assert (flag.stat().st_mode & 0o777, flag.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    refused = run("complete", f"{source}:1:5", "--model", model)
+    assert refused.returncode == 1
+    assert b"midfill engine resume (paused)" in refused.stderr
+    assert cli.main(["engine", "status"]) == 0
+    assert "midfill engine resume" in capsys.readouterr().out
+    assert json.loads(run("engine", "status", "--json").stdout) == []
+    assert cli.main(["engine", "pause", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "paused": True,
+        "was_paused": True,
+        "engines": 0,
+    }
+    assert cli.main(["engine", "resume"]) == 0
+    assert capsys.readouterr().out == "Completion goes on. No engine is running.\n"
+    assert not flag.exists()
+    assert run("complete", f"{source}:1:5", "--model", model).stdout == b"1\n"
+
+
+def test_pause_and_resume_a_running_engine(source: Path, model: str) -> None:
+    """From another process: the engine stays, without its model, until resume."""
+    assert run("complete", f"{source}:1:5", "--model", model).stdout == b"1\n"
+    paused = run("engine", "pause").stdout.decode().splitlines()
+    assert paused[0] == "Completion is paused. 1 engine has freed its memory."
+    (status,) = json.loads(run("engine", "status", "--json").stdout)
+    assert (status["state"], status["slots"]) == ("paused", [])
+    rows = dict(
+        line.split("  ", 1) for line in run("engine", "status").stdout.decode().splitlines()
+    )
+    assert rows["state"].strip() == "paused (To go on, run: midfill engine resume)"
+    answer = json.loads(run("complete", f"{source}:1:5", "--model", model, "--json").stdout)
+    assert answer["reason"] == "paused"
+    resumed = run("engine", "resume", "--json")
+    assert json.loads(resumed.stdout) == {"paused": False, "was_paused": True, "engines": 1}
+    assert run("complete", f"{source}:1:5", "--model", model).stdout == b"1\n"
+    (again,) = json.loads(run("engine", "status", "--json").stdout)
+    assert (again["pid"], again["state"]) == (status["pid"], "ready")
+    assert run("engine", "resume").stdout == b"Completion was not paused. 1 engine serves again.\n"
+
+
+def test_pause_that_cannot_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the state folder cannot be made the command fails and says which variable helps."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MIDFILL_STATE_DIR", str(tmp_path / "file" / "state"))
+    assert cli.main(["engine", "pause"]) == 1
+    assert "MIDFILL_STATE_DIR" in capsys.readouterr().err
+    assert cli.main(["engine", "resume"]) == 0

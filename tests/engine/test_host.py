@@ -30,6 +30,7 @@ class Recorded:
         self.is_idle = is_idle
         self.models: asyncio.Queue[EngineOptions] = asyncio.Queue()
         self.n_disturbed = 0
+        self.allowed = True
         self.closed = False
 
     def add(self, models: Iterable[EngineOptions]) -> None:
@@ -40,6 +41,10 @@ class Recorded:
     def disturb(self) -> None:
         """See Survey."""
         self.n_disturbed += 1
+
+    def allow(self, allowed: bool) -> None:
+        """See Survey."""
+        self.allowed = allowed
 
     async def aclose(self) -> None:
         """See Survey."""

@@ -136,6 +136,71 @@ def test_closing_wakes_the_worker() -> None:
     assert lanes.closed
 
 
+def test_an_idle_back_end_is_sent_home() -> None:
+    """After the idle time a wait ends and the order is to unload; a job brings it back."""
+    lanes = Lanes(idle_s=0.001)
+    assert lanes.order == "serve"
+    assert not lanes.wait()
+    assert (lanes.order, lanes.closed) == ("unload", True)
+    waiting = job(1)
+    lanes.put(waiting)
+    assert (lanes.order, lanes.closed) == ("serve", False)
+    assert lanes.wait()
+    assert lanes.take() is waiting
+
+
+def test_short_waits_add_up_to_the_idle_time() -> None:
+    """A back end that looks up now and then, to use the pause, idles nevertheless."""
+    lanes = Lanes(idle_s=0.02)
+    n_waits = 0
+    while not lanes.closed:
+        lanes.wait(0.001)
+        n_waits += 1
+    assert n_waits > 1
+    assert lanes.order == "unload"
+
+
+def test_a_wait_with_a_limit_ends_without_an_order() -> None:
+    """Nobody is sent home because a short wait was in vain."""
+    lanes = Lanes(idle_s=60)
+    assert not lanes.wait(0.001)
+    assert lanes.order == "serve"
+
+
+def test_orders_come_in_this_rank() -> None:
+    """Leaving counts more than a pause, a pause more than a job."""
+    lanes = Lanes()
+    lanes.pause()
+    lanes.put(job(1))
+    assert (lanes.order, lanes.paused, lanes.wait()) == ("pause", True, True)
+    lanes.resume()
+    assert (lanes.order, lanes.paused) == ("serve", False)
+    lanes.pause()
+    lanes.close()
+    assert lanes.order == "leave"
+
+
+def test_a_changed_order_is_noticed() -> None:
+    """Who waits for another order gets it without polling."""
+    lanes = Lanes()
+    got: list[str] = []
+
+    def wait_for_others() -> None:
+        for order in ("serve", "pause", "unload"):
+            lanes.await_other(order)
+            got.append(lanes.order)
+            told.release()
+
+    told = threading.Semaphore(0)
+    worker = threading.Thread(target=wait_for_others)
+    worker.start()
+    for act in (lanes.pause, lanes.resume, lanes.wake):
+        act()
+        assert told.acquire(timeout=30)
+    worker.join(30)
+    assert got == ["pause", "unload", "serve"]
+
+
 # -- stop strings ------------------------------------------------------------------------
 
 

@@ -88,6 +88,11 @@ class LlamaBackend:
             if self._at_work == (job,) and not self._prefilling:
                 self._llama.abort()
 
+    def halt(self) -> None:
+        """See Backend."""
+        with self._guard:
+            self._llama.abort()
+
     def close(self) -> None:
         """See Backend."""
         self._llama.close()
@@ -101,8 +106,8 @@ class LlamaBackend:
                 self._step()
             elif not self._refresh(lanes) and not self._gauge(lanes):
                 lanes.wait()
-        for task in self._tasks:
-            task.finish("cancelled")
+        for task in list(self._tasks):
+            self._end(task, "cancelled")
 
     def make_way(self, job: Job) -> None:
         """See Backend. What is being evaluated goes on if the new job can use it."""

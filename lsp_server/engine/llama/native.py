@@ -9,14 +9,19 @@ from typing import Any
 import llama_cpp
 import psutil
 
+# What llama.cpp holds a pointer to; it may print something when the model is gone.
+_installed: NativeLog | None = None
+
 
 class NativeLog:
     """Keeps the last lines llama.cpp printed: its only account of why a load failed."""
 
     def __init__(self) -> None:
+        global _installed
         self.lines: list[str] = []
         self._callback = llama_cpp.llama_log_callback(self._write)
         llama_cpp.llama_log_set(self._callback, ctypes.c_void_p(0))
+        _installed = self
 
     def _write(self, level: int, text: bytes, _user_data: object) -> None:
         if level in (3, 4):  # warnings and errors
