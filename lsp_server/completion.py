@@ -250,6 +250,7 @@ class CompletionService:
             return skip
         client = self._client()
         await client.connect()
+        self._report_no_pause(client)
 
         started_s = time.monotonic()
         context = self._gather(request, self._budget(client))
@@ -433,6 +434,11 @@ class CompletionService:
 
     def _report_pause(self) -> None:
         self._set_status(_PAUSED)
+
+    def _report_no_pause(self, client: EngineClient) -> None:
+        """Completion goes on, which an engine that was not told of the pause does not report."""
+        if self._status == _PAUSED and client.state and client.state.state != "paused":
+            self._set_status(_status_of(client.state))
 
     def _report_error(self, error: MidfillError) -> None:
         kind: StatusKind = "Warning" if isinstance(error, ModelError) else "Error"

@@ -256,6 +256,20 @@ async def test_paused(serve: Serve) -> None:
     assert statuses[-1].kind == "Normal"
 
 
+async def test_pause_of_which_the_engine_knows_nothing(serve: Serve) -> None:
+    """The flag alone pauses a server, and without it all is well again."""
+    service = serve(default="done")
+    statuses: list[Status] = []
+    service.on_status = statuses.append
+    await service.complete(request("x = ‸"))
+    pause.set_paused(True)
+    assert isinstance(await service.complete(request("x = ‸", number=2)), Skip)
+    assert statuses[-1].kind == "Inactive"
+    pause.set_paused(False)
+    assert text_of(await service.complete(request("x = ‸", number=3))) == "done"
+    assert statuses[-1] == Status(kind="Normal", message="scripted on CPU")
+
+
 async def test_paused_in_mid_stream(serve: Serve) -> None:
     """A request that runs when midfill is paused is answered empty with the reason, which is no
     error; the state of the engine is the editor's status."""

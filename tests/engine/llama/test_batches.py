@@ -134,6 +134,35 @@ def test_a_full_cache_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
             engine.check(engine.ask(chr(1000 + number) * 120, "after"))
 
 
+def test_sent_home_in_the_middle_of_a_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A halt stops a long prompt within its batch; a back end that was not closed serves again."""
+    monkeypatch.setattr(llama_backend, "_GAUGE_PAUSE_S", 600.0)
+    text = "".join(map(chr, range(100, 900)))
+    with Engine(monkeypatch, n_ctx=4000, n_slots=2) as engine:
+        jobs: list[Recorder] = []
+
+        def pause() -> None:
+            engine.llama.before_ubatch = lambda: None
+            engine.lanes.pause()
+            jobs[0].cancel()
+            engine.backend.halt()
+
+        engine.check(engine.ask("x", "y"))
+        engine.llama.before_ubatch = pause
+        n_before = engine.llama.n_evaluated
+        jobs.append(Recorder(fim_request(text, "after")))
+        engine.put(jobs[0])
+        jobs[0].wait()
+        engine._thread.join(60)
+        assert jobs[0].last.finish_reason == "cancelled"
+        assert engine.llama.n_evaluated == n_before
+        engine.lanes.resume()
+        engine._thread = threading.Thread(target=engine.backend.serve, args=(engine.lanes,))
+        engine.lanes.wake()
+        engine._thread.start()
+        engine.check(engine.ask(text, "after"))
+
+
 @pytest.mark.parametrize("speculation", ["off", "on"])
 @pytest.mark.parametrize("seed", range(40))
 def test_any_session_gives_every_text_right(
