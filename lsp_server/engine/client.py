@@ -183,7 +183,8 @@ class EngineClient:
             # Most streams are left early, once the text is whole: that is success as well.
             if served:
                 self.breaker.succeeded()
-                self.quarantine.served(segments)
+                if sampling.max_tokens:
+                    self.quarantine.served(segments)
 
     async def wake(self) -> None:
         """Have the engine load its model again if it was unloaded: a request is to be expected.

@@ -102,16 +102,6 @@ class Lanes:
             for clients in self._lanes.values():
                 clients.pop(client, None)
 
-    def drain(self) -> list[Job]:
-        """Take all jobs out."""
-        with self._changed:
-            jobs = [
-                job for clients in self._lanes.values() for jobs in clients.values() for job in jobs
-            ]
-            for clients in self._lanes.values():
-                clients.clear()
-            return jobs
-
     # -- orders --------------------------------------------------------------------------
 
     @property

@@ -21,7 +21,8 @@ Prompt = Sequence[Segment]
 class Quarantine:
     """Remembers the hashes of prompts that ran alone when the engine died, for one session.
 
-    With several at work the guilty one cannot be told, and none is suspected.
+    With several at work the guilty one cannot be told, and none is suspected; a request and the
+    warm-up for it have one and the same.
 
     Args:
         hint: added to the refusal; where to look for the reason.
@@ -33,16 +34,16 @@ class Quarantine:
 
     def died(self, running: Collection[Prompt]) -> None:
         """The engine died while it had these prompts."""
-        if len(running) != 1:
+        keys = {_hash(prompt) for prompt in running}
+        if len(keys) != 1:
             return
-        (prompt,) = running
-        key = _hash(prompt)
+        (key,) = keys
         self._n_deaths[key] = self._n_deaths.pop(key, 0) + 1
         while len(self._n_deaths) > _MAX_SUSPECTS:
             self._n_deaths.popitem(last=False)
 
     def served(self, prompt: Prompt) -> None:
-        """A prompt came to its end: it was not to blame."""
+        """Text was generated for a prompt: it was not to blame."""
         if self._n_deaths:
             self._n_deaths.pop(_hash(prompt), None)
 

@@ -61,6 +61,13 @@ def test_with_several_at_work_none_is_suspected(kept: Quarantine) -> None:
     assert not is_refused(kept, "b")
 
 
+def test_a_prompt_and_its_warm_up_are_one(kept: Quarantine) -> None:
+    """Two requests at work with one prompt leave no doubt."""
+    for _ in range(2):
+        kept.died([prompt("a"), prompt("a")])
+    assert is_refused(kept, "a")
+
+
 def test_a_served_prompt_is_cleared(kept: Quarantine) -> None:
     """What the engine survived once was not what killed it before."""
     kept.died([prompt("a")])

@@ -152,11 +152,9 @@ def test_an_idle_back_end_is_sent_home() -> None:
 def test_short_waits_add_up_to_the_idle_time() -> None:
     """A back end that looks up now and then, to use the pause, idles nevertheless."""
     lanes = Lanes(idle_s=0.02)
-    n_waits = 0
-    while not lanes.closed:
+    # Each far shorter than the idle time, and together far longer.
+    for _ in range(100):
         lanes.wait(0.001)
-        n_waits += 1
-    assert n_waits > 1
     assert lanes.order == "unload"
 
 
