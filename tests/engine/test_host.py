@@ -11,7 +11,7 @@ import pytest
 
 from context.types import Segment
 from lsp_server.engine import host as host_module
-from lsp_server.engine import protocol
+from lsp_server.engine import protocol, spawn
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.host import Host
 from lsp_server.engine.options import EngineOptions
@@ -30,7 +30,7 @@ class Recorded:
         self.is_idle = is_idle
         self.models: asyncio.Queue[EngineOptions] = asyncio.Queue()
         self.n_disturbed = 0
-        self.allowed = True
+        self._allowed = True
         self.closed = False
 
     def add(self, models: Iterable[EngineOptions]) -> None:
@@ -44,7 +44,11 @@ class Recorded:
 
     def allow(self, allowed: bool) -> None:
         """See Survey."""
-        self.allowed = allowed
+        self._allowed = allowed
+
+    def may_measure(self) -> bool:
+        """What it was allowed last."""
+        return self._allowed
 
     async def aclose(self) -> None:
         """See Survey."""
@@ -121,3 +125,22 @@ async def test_a_client_without_models_is_served(
         chunks = [chunk async for chunk in client.generate(prompt, SamplingParams())]
         assert "".join(chunk.text for chunk in chunks) == "fine words"
     assert survey.models.empty()
+
+
+async def test_a_pause_keeps_the_survey_from_measuring(
+    running: tuple[EngineOptions, Recorded],
+) -> None:
+    """While midfill is paused, or the model is unloaded, nothing is measured."""
+    options, survey = running
+    client = EngineClient(options, name="test")
+    async with contextlib.aclosing(client), asyncio.timeout(PATIENCE_S):
+        await client.connect()
+        assert survey.may_measure()
+        assert await spawn.tell_paused(options.socket_path, True)
+        assert not survey.may_measure()
+        assert not survey.is_idle()
+        assert await spawn.tell_paused(options.socket_path, False)
+        await client.wake()
+        while not survey.is_idle():
+            await asyncio.sleep(0)
+        assert survey.may_measure()

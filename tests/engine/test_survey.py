@@ -95,6 +95,20 @@ async def test_a_request_ends_it_at_once(bench: Bench, survey: Survey) -> None:
     assert await bench.end() == ("a", "done")
 
 
+async def test_nothing_happens_while_it_is_not_allowed(bench: Bench, survey: Survey) -> None:
+    """A pause ends what is measured, and then not even the clock is looked at; later it goes on."""
+    survey.add([A])
+    assert await bench.next() == "a"
+    survey.allow(False)
+    assert await bench.end() == ("a", "cancelled")
+    survey.disturb()
+    survey.add([B])
+    assert survey._timer is None
+    bench.let_go.set()
+    survey.allow(True)
+    assert {await bench.end(), await bench.end()} == {("a", "done"), ("b", "done")}
+
+
 async def test_given_up_after_many_interruptions(bench: Bench, survey: Survey) -> None:
     """A model that never finds a pause long enough is left alone; the others are not."""
     survey.add([A])
