@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from lsp_server.engine import protocol
-from lsp_server.engine.client import Breaker
+from lsp_server.engine.breaker import Breaker
 from lsp_server.engine.job import Job, StopStrings
 from lsp_server.engine.lanes import Lanes
 from lsp_server.engine.llama.reuse import Plan
