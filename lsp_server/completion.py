@@ -20,7 +20,7 @@ from lsp_server.acceptance.tracker import AcceptanceTracker
 from lsp_server.draft import Account, Draft, Explanation, source_file
 from lsp_server.engine import pause
 from lsp_server.engine.client import EngineClient
-from lsp_server.engine.launch import engine_options, tell_change, unmeasured
+from lsp_server.engine.launch import adapters, engine_options, tell_change, unmeasured
 from lsp_server.engine.protocol import StateChange
 from lsp_server.errors import EngineError, EngineRefusedError, MidfillError, ModelError
 from lsp_server.postprocess.shape import Shaper
@@ -46,6 +46,8 @@ log = logging.getLogger("midfill.completion")
 _CPU_BUDGET = Budget(n_prefix_tokens=768, n_suffix_tokens=192)
 _GPU_BUDGET = Budget(n_prefix_tokens=3072, n_suffix_tokens=1024)
 _CPU_MAX_TOKENS, _GPU_MAX_TOKENS = 96, 192
+# Budgets are counted in estimated tokens: so much of a small context is filled.
+_ROOM_SHARE = 0.75
 _N_DOCUMENTS = 32
 _MAX_SHORT_LINES = 100
 # Most clients ask right after an edit; the others give a hint of when they will.
@@ -267,6 +269,7 @@ class CompletionService:
             self._sampling(client),
             stop=prompt.stop,
             heal_bytes=self._heal_bytes(prompt),
+            adapters=adapters(self._settings),
         )
         async with contextlib.aclosing(stream):
             async for chunk in stream:
@@ -299,7 +302,11 @@ class CompletionService:
         healed = self._heal_bytes(prompt)
         with contextlib.suppress(MidfillError):
             async for _ in client.generate(
-                prompt.segments, nothing, heal_bytes=healed, lane="warm_up"
+                prompt.segments,
+                nothing,
+                heal_bytes=healed,
+                lane="warm_up",
+                adapters=adapters(self._settings),
             ):
                 pass
 
@@ -361,10 +368,13 @@ class CompletionService:
     def _budget(self, client: EngineClient) -> Budget:
         chosen = _GPU_BUDGET if _on_gpu(client) else _CPU_BUDGET
         settings = self._settings.completion
-        return Budget(
-            n_prefix_tokens=settings.n_prefix_tokens or chosen.n_prefix_tokens,
-            n_suffix_tokens=settings.n_suffix_tokens or chosen.n_suffix_tokens,
-        )
+        n_prefix = settings.n_prefix_tokens or chosen.n_prefix_tokens
+        n_suffix = settings.n_suffix_tokens or chosen.n_suffix_tokens
+        # The engine may have come down to a small context for want of memory.
+        n_ctx = client.state.n_ctx if client.state else 0
+        n_room = max(n_ctx - self._sampling(client).max_tokens, 0) * _ROOM_SHARE
+        share = min(1.0, n_room / max(n_prefix + n_suffix, 1)) if n_ctx else 1.0
+        return Budget(n_prefix_tokens=int(n_prefix * share), n_suffix_tokens=int(n_suffix * share))
 
     def _sampling(self, client: EngineClient) -> SamplingParams:
         settings = self._settings.completion
@@ -471,7 +481,7 @@ def _status_of(state: StateChange) -> Status:
             return Status(kind="Normal", message=f"Loading {state.model}{percent}", busy=True)
         case "ready":
             place = "GPU" if state.on_gpu else "CPU"
-            return Status(kind="Normal", message=f"{state.model} on {place}")
+            return Status(kind="Normal", message=f"{state.model} on {place}", notice=state.message)
         case "unloaded":
             message = f"{state.model} is unloaded; it is loaded again when you type"
             return Status(kind="Normal", message=message)

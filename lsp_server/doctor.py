@@ -22,10 +22,19 @@ from lsp_server import __version__, paths, settings
 from lsp_server.completion import CompletionService, new_request_id
 from lsp_server.documents import TextDocument
 from lsp_server.engine import pause, spawn
+from lsp_server.engine.account import describe_estimate, describe_place
 from lsp_server.engine.client import EngineClient
-from lsp_server.engine.launch import choose_model, engine_options, model_of, verdict_of
+from lsp_server.engine.launch import (
+    adapters,
+    choose_model,
+    engine_options,
+    model_of,
+    verdict_of,
+)
+from lsp_server.engine.protocol import EngineStatus, PlacementStatus
 from lsp_server.errors import MidfillError
-from lsp_server.models import gguf, machine, verify
+from lsp_server.models import adapter, gguf, machine, verify
+from lsp_server.models.shape import shape_of
 from lsp_server.models.store import InstalledModel
 from lsp_server.settings import Resolved
 from lsp_server.types import CompletionRequest, SamplingParams, Skip, Timings
@@ -106,6 +115,8 @@ async def examine(resolved: Resolved) -> AsyncIterator[Check]:
         yield _choice(resolved)
         if any(check.outcome == "failed" for check in (llama, *model)):
             return
+        for check in _adapters(resolved, installed):
+            yield check
     if pause.is_paused():
         yield Check(name="engine", outcome="warning", detail=pause.MESSAGE, hint=pause.HINT)
         return
@@ -282,20 +293,10 @@ async def _engine(resolved: Resolved) -> AsyncIterator[Check]:
         speed = await _measure(client)
         status = await spawn.query(client.options.socket_path)
         if status is not None:
-            place = "GPU" if status.n_gpu_layers else f"CPU, {status.n_threads} threads"
-            yield Check(
-                name="engine",
-                outcome="ok",
-                detail=f"pid {status.pid}, {place}, context {status.n_ctx} tokens, "
-                f"{status.rss_bytes / 2**20:,.0f} MiB",
-                data=msgspec.to_builtins(status),
-            )
-            yield Check(
-                name="flash attention",
-                outcome="ok" if status.flash_attention else "warning",
-                detail="on" if status.flash_attention else "off: this build or model lacks it",
-                hint="" if status.flash_attention else "Update llama-cpp-python.",
-            )
+            yield _engine_check(status)
+            if status.placement is not None:
+                yield _placement_check(status, status.placement, resolved)
+            yield _flash_check(status, wanted=resolved.settings.engine.flash_attention)
             if status.speculation:
                 yield Check(name="speculation", outcome="ok", detail=status.speculation)
         yield speed
@@ -305,6 +306,63 @@ async def _engine(resolved: Resolved) -> AsyncIterator[Check]:
     finally:
         await client.aclose()
         await service.aclose()
+
+
+def _engine_check(status: EngineStatus) -> Check:
+    return Check(
+        name="engine",
+        outcome="ok",
+        detail=f"pid {status.pid}, {describe_place(status.placement)}, {status.n_threads} threads, "
+        f"context {status.n_ctx} tokens, {status.rss_bytes / 2**20:,.0f} MiB",
+        data=msgspec.to_builtins(status),
+    )
+
+
+def _placement_check(status: EngineStatus, placement: PlacementStatus, resolved: Resolved) -> Check:
+    """Where the model lies; a warning where that is less than was asked for."""
+    detail = f"KV cache {placement.kv_type}, estimate {describe_estimate(placement)}"
+    no_gpu = resolved.settings.engine.n_gpu_layers > 0 and not placement.n_gpu_layers
+    lowered = (
+        "Reinstall llama-cpp-python for your GPU (README, Models), or leave engine.n_gpu_layers "
+        "at -1."
+        if no_gpu and not placement.devices
+        else "Close other programs, or choose a smaller model or context: midfill model list"
+    )
+    return Check(
+        name="placement",
+        outcome="warning" if status.message else "ok",
+        detail=f"{status.message} {detail}".strip(),
+        hint=lowered if status.message else "",
+        data=msgspec.to_builtins(placement),
+    )
+
+
+def _flash_check(status: EngineStatus, *, wanted: str) -> Check:
+    ok = status.flash_attention or wanted == "off"
+    off = "off, as set" if wanted == "off" else "off: this build or model lacks it"
+    return Check(
+        name="flash attention",
+        outcome="ok" if ok else "warning",
+        detail="on" if status.flash_attention else off,
+        hint="" if ok else "Update llama-cpp-python.",
+    )
+
+
+def _adapters(resolved: Resolved, installed: InstalledModel) -> Iterator[Check]:
+    """The LoRA adapters, as far as their files tell."""
+    wanted = adapters(resolved.settings)
+    if not wanted:
+        return
+    model = gguf.read(installed.path)
+    ties_output = shape_of(model).ties_output
+    for lora in wanted:
+        name = f"adapter {Path(lora.path).name}"
+        try:
+            adapter.check(Path(lora.path), model.architecture, ties_output=ties_output)
+        except MidfillError as error:
+            yield Check(name=name, outcome="failed", detail=error.message, hint=error.hint)
+        else:
+            yield Check(name=name, outcome="ok", detail=f"{lora.path}, scale {lora.scale:g}")
 
 
 async def _measure(client: EngineClient) -> Check:

@@ -25,7 +25,7 @@ log = logging.getLogger("midfill.lsp")
 
 Notify = Callable[[str, Any], None]
 
-_MESSAGE_ERROR, _MESSAGE_WARNING, _MESSAGE_LOG = 1, 2, 4
+_MESSAGE_ERROR, _MESSAGE_WARNING, _MESSAGE_INFO, _MESSAGE_LOG = 1, 2, 3, 4
 _MAX_REASONS = 256
 
 
@@ -180,15 +180,18 @@ class Session:
             {"kind": status.kind, "busy": status.busy, "message": status.message},
         )
         if status.kind in ("Warning", "Error") and status.message:
-            self._show_once(status)
+            kind = _MESSAGE_ERROR if status.kind == "Error" else _MESSAGE_WARNING
+            self._show_once(kind, status.message)
+        if status.notice:
+            # A model that is loaded again finds other figures; they are no news.
+            self._show_once(_MESSAGE_INFO, status.notice, about=status.notice.split(":", 1)[0])
 
-    def _show_once(self, status: Status) -> None:
+    def _show_once(self, kind: int, message: str, *, about: str = "") -> None:
         told = self._shown_messages
-        if status.message in told or len(told) >= _MAX_REASONS:
+        if (about or message) in told or len(told) >= _MAX_REASONS:
             return
-        told.add(status.message)
-        kind = _MESSAGE_ERROR if status.kind == "Error" else _MESSAGE_WARNING
-        self.notify("window/showMessage", {"type": kind, "message": f"midfill: {status.message}"})
+        told.add(about or message)
+        self.notify("window/showMessage", {"type": kind, "message": f"midfill: {message}"})
 
     def explain_skip(self, uri: str, skip: Skip) -> None:
         """Write a reason for an empty answer to the client's log, once for each document."""

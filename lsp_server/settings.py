@@ -18,6 +18,7 @@ from lsp_server import paths
 Origin = Literal["default", "user file", "editor", "command line"]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Seconds = Annotated[float, Meta(ge=0, le=1_000_000)]
+Share = Annotated[float, Meta(ge=0, le=1_000_000)]
 Milliseconds = Annotated[float, Meta(ge=0, le=600_000)]
 
 
@@ -34,6 +35,18 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
     budget_ms: Milliseconds = 700.0
 
 
+class LoraSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A LoRA adapter.
+
+    Args:
+        path: GGUF file of the adapter; absolute, or below ``~``.
+        scale: how strongly it takes effect; 1 is as it was trained.
+    """
+
+    path: Annotated[str, Meta(min_length=1, max_length=4096)]
+    scale: Annotated[float, Meta(ge=-10, le=10)] = 1.0
+
+
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How the engine process runs.
 
@@ -43,11 +56,21 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         n_slots: prompts kept in the KV cache.
         move_kv: whether text that stands elsewhere in a new prompt is moved in the KV cache
             instead of being evaluated again.
-        n_gpu_layers: -1 is all when there is a GPU and a CUDA build.
+        n_gpu_layers: -1 is as many as fit, when there is a GPU and a build that can use it.
         n_threads: 0 is every physical core.
         flash_attention: ``auto``, ``on`` or ``off``.
         speculation: whether tokens are guessed from the prompt and checked several at once;
             ``auto`` where that was measured to be faster.
+        split_mode: over several GPUs: ``auto`` (only what is too large for one), ``none``,
+            ``layer`` or ``row``.
+        tensor_split: share of each GPU when split; empty is by free memory.
+        main_gpu: number of the GPU for a model that is not split; -1 is the one with most free
+            memory.
+        kv_type: numbers of the KV cache: ``auto`` (f16 where the memory suffices), ``f16`` or
+            ``q8_0`` (half the size, slower on a CPU).
+        mmap: whether the model file is mapped: ``auto``, ``on`` or ``off``.
+        mlock: whether the weights are locked in memory, so that they are never swapped out.
+        lora: adapters put on the model, in effect from the next request on.
         idle_exit_s: seconds without a client after which the engine leaves.
         unload_idle_s: seconds without a request after which the engine frees the model's memory;
             the next request loads it again. 0 is never.
@@ -60,6 +83,13 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     n_threads: Annotated[int, Meta(ge=0, le=1024)] = 0
     flash_attention: Literal["auto", "on", "off"] = "auto"
     speculation: Literal["auto", "on", "off"] = "auto"
+    split_mode: Literal["auto", "none", "layer", "row"] = "auto"
+    tensor_split: Annotated[tuple[Share, ...], Meta(max_length=16)] = ()
+    main_gpu: Annotated[int, Meta(ge=-1, le=15)] = -1
+    kv_type: Literal["auto", "f16", "q8_0"] = "auto"
+    mmap: Literal["auto", "on", "off"] = "auto"
+    mlock: bool = False
+    lora: Annotated[tuple[LoraSettings, ...], Meta(max_length=16)] = ()
     idle_exit_s: Seconds = 300.0
     unload_idle_s: Seconds = 900.0
 

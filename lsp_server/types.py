@@ -162,11 +162,19 @@ class Skip(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """State of the server for the editor's status line."""
+    """State of the server for the editor's status line.
+
+    Args:
+        kind: Normal, Warning, Error or Inactive.
+        message: for the status line.
+        busy: whether something is under way.
+        notice: shown to the user once, beside the status line.
+    """
 
     kind: StatusKind
     message: str = ""
     busy: bool = False
+    notice: str = ""
 
 
 OnPartial = Callable[[Completion], None]

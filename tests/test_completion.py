@@ -19,6 +19,7 @@ from lsp_server.documents import TextDocument
 from lsp_server.draft import Explanation, source_file
 from lsp_server.engine import pause, spawn
 from lsp_server.engine.client import EngineClient
+from lsp_server.engine.protocol import Adapter, StateChange
 from lsp_server.types import (
     Completion,
     CompletionRequest,
@@ -82,6 +83,53 @@ def text_of(answer: Completion | Skip) -> str:
     """The suggestion."""
     assert isinstance(answer, Completion), answer
     return answer.text
+
+
+async def test_each_request_names_its_adapters(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Requests and warm-ups carry the adapters of the settings, in the user's folder as well."""
+    asked: list[tuple[str, tuple[Adapter, ...]]] = []
+    generate = EngineClient.generate
+
+    def watched(client: EngineClient, *arguments: Any, **options: Any) -> Any:
+        asked.append((options.get("lane", "interactive"), options["adapters"]))
+        return generate(client, *arguments, **options)
+
+    monkeypatch.setattr(EngineClient, "generate", watched)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    service = serve(default="x")
+    service.configure({"engine": {"lora": [{"path": "~/a.gguf", "scale": 0.5}, {"path": "/b"}]}})
+    found = request("a = ‸")
+    await service.complete(found)
+    await service._evaluate_ahead(Spot(snapshot=found.snapshot, line=0, column=4))
+    adapters = (Adapter(path=f"{tmp_path}/a.gguf", scale=0.5), Adapter(path="/b", scale=1.0))
+    assert asked == [("interactive", adapters), ("warm_up", adapters)]
+
+
+@pytest.mark.parametrize(
+    ("n_ctx", "expected"),
+    [(0, (3072, 1024)), (32768, (3072, 1024)), (2048, (1044, 348)), (100, (0, 0))],
+)
+def test_prompts_fit_the_context_that_was_to_be_had(
+    serve: Serve, n_ctx: int, expected: tuple[int, int]
+) -> None:
+    """Where the engine had to lower its context, prompts are shorter instead of refused."""
+    client = serve()._client()
+    client.state = StateChange(state="ready", on_gpu=True, n_ctx=n_ctx)
+    budget = serve()._budget(client)
+    assert (budget.n_prefix_tokens, budget.n_suffix_tokens) == expected
+
+
+async def test_what_the_engine_could_not_do_is_told(serve: Serve) -> None:
+    """The notice of a ready engine is part of the status."""
+    service = serve()
+    seen: list[Status] = []
+    service.on_status = seen.append
+    service._on_engine_state(
+        StateChange(state="ready", model="7b", on_gpu=True, message="The context was lowered.")
+    )
+    assert seen == [Status(kind="Normal", message="7b on GPU", notice="The context was lowered.")]
 
 
 async def test_partial_results_grow_to_the_answer(serve: Serve) -> None:

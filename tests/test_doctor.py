@@ -21,7 +21,7 @@ from lsp_server.models import catalog, machine, store
 from lsp_server.models.store import ModelRecord
 from tests.commands.runner import run, write_script
 from tests.engine.makers import speed
-from tests.models.gguf_files import PLAIN_TOKENS, gguf
+from tests.models.gguf_files import PLAIN_TOKENS, gguf, lora
 
 _HOLE = {"after": 'last word of a text."""\n    return ', "text": "text.split()[-1]"}
 _LLAMA = Check(name="llama.cpp", outcome="ok", detail="llama-cpp-python 0.0, without GPU support")
@@ -424,6 +424,25 @@ def test_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check.outcome == "failed"
     assert "no-such-package-of-midfill" in check.detail
     assert "pip install --force-reinstall" in check.hint
+
+
+def test_adapters_are_looked_at(tmp_path: Path) -> None:
+    """Each adapter of the settings has its own line; a wrong one says what is wrong with it."""
+    model, good, wrong = (tmp_path / f"{name}.gguf" for name in ("model", "good", "wrong"))
+    model.write_bytes(gguf())
+    good.write_bytes(lora())
+    wrong.write_bytes(lora({"general.architecture": "llama"}))
+    options = [{"path": str(good), "scale": 0.5}, {"path": str(wrong)}]
+    resolved = settings.load(editor={"engine": {"lora": options}})
+    installed = store.InstalledModel(id="tiny", path=model, size_bytes=1)
+    checks = list(doctor._adapters(resolved, installed))
+    assert [(check.name, check.outcome) for check in checks] == [
+        ("adapter good.gguf", "ok"),
+        ("adapter wrong.gguf", "failed"),
+    ]
+    assert checks[0].detail == f"{good}, scale 0.5"
+    assert "is for llama models" in checks[1].detail
+    assert list(doctor._adapters(settings.load(), installed)) == []
 
 
 @pytest.mark.model

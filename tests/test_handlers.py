@@ -480,6 +480,19 @@ async def test_every_status_is_sent_and_each_warning_shown_once() -> None:
     assert client.sent_of("didChangeStatus")[1]["busy"] is True
 
 
+async def test_a_notice_is_shown_once() -> None:
+    """What was not done as asked is told beside the status line, not at each start."""
+    client = Client()
+    client.call("initialized")
+    ready = Status(kind="Normal", message="7b on GPU", notice="It was lowered: 5.1 GiB were free.")
+    again = msgspec.structs.replace(ready, notice="It was lowered: 5.0 GiB were free.")
+    for status in (ready, Status(kind="Normal", busy=True), again):
+        client.session.report_status(status)
+    shown = [(p["type"], p["message"]) for p in client.sent_of("window/showMessage")]
+    assert shown == [(3, "midfill: It was lowered: 5.1 GiB were free.")]
+    assert client.sent_of("didChangeStatus")[0]["message"] == "7b on GPU"
+
+
 @pytest.mark.parametrize(("opened", "n_closed"), [(True, 1), (False, 0)])
 async def test_shutdown_closes_the_service_once(opened: bool, n_closed: int) -> None:
     """A second close, when the client leaves, waits for the first; no service is made for it."""

@@ -11,6 +11,7 @@ import msgspec
 
 from lsp_server.commands.output import console, print_rows
 from lsp_server.engine import pause, spawn
+from lsp_server.engine.account import describe_estimate, describe_place
 from lsp_server.engine.protocol import EngineStatus
 
 
@@ -101,13 +102,15 @@ async def _statuses() -> list[EngineStatus]:
 
 
 def _print_status(engine: EngineStatus) -> None:
-    place = f"GPU ({_layers(engine.n_gpu_layers)})" if engine.n_gpu_layers else "CPU"
     slots = ", ".join(f"{slot.n_tokens}" for slot in engine.slots) or "none"
-    rows = (
+    rows = [
         ("pid", f"{engine.pid} (midfill {engine.version})"),
         ("state", f"{engine.state} {_about(engine)}".strip()),
         ("model", f"{engine.model} ({engine.model_path})"),
-        ("runs on", f"{place}, {engine.n_threads} threads, {engine.backend}"),
+        (
+            "runs on",
+            f"{describe_place(engine.placement)}, {engine.n_threads} threads, {engine.backend}",
+        ),
         ("flash attention", "on" if engine.flash_attention else "off"),
         *((("speculation", _speculation(engine)),) if engine.speculation else ()),
         ("clients", f"{engine.n_clients}, {engine.n_waiting} requests waiting"),
@@ -124,7 +127,14 @@ def _print_status(engine: EngineStatus) -> None:
             if engine.unload_idle_s
             else "never",
         ),
-    )
+    ]
+    if engine.placement is not None:
+        rows.append(("KV cache", f"{engine.n_ctx:,} tokens, {engine.placement.kv_type}"))
+        rows.append(("estimate", describe_estimate(engine.placement)))
+    if engine.adapters:
+        rows.append(("adapters", ", ".join(engine.adapters)))
+    if engine.message and engine.state == "ready":
+        rows.append(("notice", engine.message))
     print_rows(rows, to=console(), first_style="bold")
 
 
@@ -141,9 +151,7 @@ def _about(engine: EngineStatus) -> str:
             return "(the model is loaded again by the next request)"
         case "paused":
             return f"({pause.HINT})"
+        case "ready":
+            return ""
         case _:
             return engine.message
-
-
-def _layers(n_gpu_layers: int) -> str:
-    return "all layers" if n_gpu_layers < 0 else f"{n_gpu_layers} layers"

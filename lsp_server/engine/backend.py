@@ -13,7 +13,7 @@ import msgspec
 
 from lsp_server.engine.job import Clock, Job
 from lsp_server.engine.lanes import Lanes
-from lsp_server.engine.protocol import SlotStatus
+from lsp_server.engine.protocol import PlacementStatus, SlotStatus
 from lsp_server.errors import EngineRefusedError, MidfillError
 
 log = logging.getLogger("midfill.engine")
@@ -22,7 +22,8 @@ log = logging.getLogger("midfill.engine")
 class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What a loaded backend is, and what it does at the moment.
 
-    ``resting`` is False while it works, for a client or for itself; for the rest see EngineStatus.
+    ``resting`` is False while it works, for a client or for itself; ``notice`` is what was not
+    done as the settings say; for the rest see EngineStatus.
     """
 
     name: str
@@ -35,6 +36,14 @@ class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
     speculation: str = ""
     n_guessed: int = 0
     n_guessed_right: int = 0
+    placement: PlacementStatus | None = None
+    notice: str = ""
+    adapters: tuple[str, ...] = ()
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether all layers are on GPUs."""
+        return self.placement is not None and self.n_gpu_layers >= self.placement.n_layers
 
 
 class Backend(Protocol):

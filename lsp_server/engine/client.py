@@ -93,6 +93,7 @@ class EngineClient:
         stop: Sequence[str] = (),
         heal_bytes: int = 0,
         lane: protocol.Lane = "interactive",
+        adapters: Sequence[protocol.Adapter] = (),
     ) -> AsyncGenerator[TokenChunk]:
         """Stream a completion; leaving the loop early cancels it in the engine.
 
@@ -115,6 +116,7 @@ class EngineClient:
                     stop=tuple(stop),
                     heal_bytes=heal_bytes,
                     lane=lane,
+                    adapters=tuple(adapters),
                 )
             )
             while not finished:

@@ -279,6 +279,8 @@ class Host:
             speculation=info.speculation if info else "",
             n_guessed=info.n_guessed if info else 0,
             n_guessed_right=info.n_guessed_right if info else 0,
+            placement=info.placement if info else None,
+            adapters=info.adapters if info else (),
         )
 
     # -- leaving -------------------------------------------------------------------------

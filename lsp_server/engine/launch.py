@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 
 from lsp_server.engine import speeds
 from lsp_server.engine.choice import Choice, Verdict, choose
 from lsp_server.engine.options import EngineOptions
+from lsp_server.engine.protocol import Adapter
 from lsp_server.models import store
 from lsp_server.models.store import InstalledModel
 from lsp_server.settings import Settings
@@ -15,6 +17,14 @@ log = logging.getLogger("midfill.launch")
 
 _SCRIPTED = "scripted:"
 _AUTO = "auto"
+
+
+def adapters(settings: Settings) -> tuple[Adapter, ...]:
+    """The LoRA adapters of each request; they are no part of the options: the engine switches."""
+    return tuple(
+        Adapter(path=os.path.expanduser(lora.path), scale=lora.scale)
+        for lora in settings.engine.lora
+    )
 
 
 def engine_options(settings: Settings) -> EngineOptions:
@@ -104,6 +114,12 @@ def options_for(installed: InstalledModel, settings: Settings) -> EngineOptions:
         n_threads=engine.n_threads,
         flash_attention=engine.flash_attention,
         speculation=engine.speculation,
+        split_mode=engine.split_mode,
+        tensor_split=engine.tensor_split,
+        main_gpu=engine.main_gpu,
+        kv_type=engine.kv_type,
+        mmap=engine.mmap,
+        mlock=engine.mlock,
         idle_exit_s=engine.idle_exit_s,
         unload_idle_s=engine.unload_idle_s,
     )

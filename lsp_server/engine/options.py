@@ -27,6 +27,13 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         flash_attention: ``auto``, ``on`` or ``off``.
         speculation: whether tokens are guessed from the prompt and checked several at once;
             ``auto`` where that was measured to be faster.
+        split_mode: how a model is split over several GPUs; ``auto`` splits what is too large
+            for one.
+        tensor_split: share of each GPU when split; () is by free memory.
+        main_gpu: the GPU for a model that is not split; -1 is the one with most free memory.
+        kv_type: of the KV cache; ``auto`` is f16 where the memory suffices.
+        mmap: whether the file is mapped; ``auto`` leaves it to llama.cpp.
+        mlock: whether the weights are locked in memory.
         idle_exit_s: seconds without a client after which the process leaves.
         unload_idle_s: seconds without a request after which the model is unloaded; 0 is never.
     """
@@ -41,6 +48,12 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     n_threads: int = 0
     flash_attention: Literal["auto", "on", "off"] = "auto"
     speculation: Literal["auto", "on", "off"] = "auto"
+    split_mode: Literal["auto", "none", "layer", "row"] = "auto"
+    tensor_split: tuple[float, ...] = ()
+    main_gpu: int = -1
+    kv_type: Literal["auto", "f16", "q8_0"] = "auto"
+    mmap: Literal["auto", "on", "off"] = "auto"
+    mlock: bool = False
     idle_exit_s: float = 300.0
     unload_idle_s: float = 900.0
 

@@ -35,6 +35,18 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
     client: str = ""
 
 
+class Adapter(msgspec.Struct, frozen=True, kw_only=True):
+    """A LoRA adapter to put on the model.
+
+    Args:
+        path: absolute, of its GGUF file.
+        scale: how strongly it takes effect.
+    """
+
+    path: str
+    scale: float = 1.0
+
+
 class Generate(msgspec.Struct, frozen=True, kw_only=True, tag="generate"):
     """Ask for tokens.
 
@@ -47,6 +59,7 @@ class Generate(msgspec.Struct, frozen=True, kw_only=True, tag="generate"):
         heal_bytes: size in UTF-8 bytes of the word that ends the prefix; its tokens are generated
             anew under the condition that the word comes out again. 0 heals nothing.
         lane: prefetches give way to interactive requests, warm-ups to both.
+        adapters: put on the model for this request.
     """
 
     request_id: int
@@ -55,6 +68,7 @@ class Generate(msgspec.Struct, frozen=True, kw_only=True, tag="generate"):
     stop: tuple[str, ...] = ()
     heal_bytes: int = 0
     lane: Lane = "interactive"
+    adapters: tuple[Adapter, ...] = ()
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag="cancel"):
@@ -110,10 +124,10 @@ class StateChange(msgspec.Struct, frozen=True, kw_only=True, tag="state"):
         state: ``loading``, ``ready``, ``unloaded`` (the model is loaded again when somebody
             asks), ``paused`` (by the user; requests are refused) or ``failed``.
         code: reason code when failed or paused.
-        message: for the user.
+        message: for the user; when ready, what was not done as the settings say.
         progress: 0 to 1 while loading.
         model: id of the model.
-        on_gpu: whether the model's layers are on a GPU, or were when it was loaded last.
+        on_gpu: whether all of the model's layers are on GPUs, or were when it was loaded last.
         n_ctx: cells of the KV cache.
     """
 
@@ -141,6 +155,28 @@ class SlotStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     seq_id: int
     n_tokens: int
+
+
+class PlacementStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a model lies.
+
+    Args:
+        devices: the GPUs in use.
+        n_layers: of the model; the output counts as one.
+        n_gpu_layers: those on GPUs.
+        split_mode: over the GPUs.
+        kv_type: of the numbers in the KV cache.
+        host_bytes: estimate of what the machine's memory holds.
+        gpu_bytes: the same for each of ``devices``.
+    """
+
+    devices: tuple[str, ...]
+    n_layers: int
+    n_gpu_layers: int
+    split_mode: str
+    kv_type: str
+    host_bytes: int
+    gpu_bytes: tuple[int, ...]
 
 
 class EngineStatus(msgspec.Struct, frozen=True, kw_only=True, tag="engine_status"):
@@ -172,6 +208,8 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True, tag="engine_status
     speculation: str = ""
     n_guessed: int = 0
     n_guessed_right: int = 0
+    placement: PlacementStatus | None = None
+    adapters: tuple[str, ...] = ()
 
 
 ClientMessage = Hello | Generate | Cancel | Survey | StatusQuery | Wake | Pause | Shutdown

@@ -40,6 +40,8 @@ _NOT_SPEED = (
     "move_kv",
     "idle_exit_s",
     "speculation",
+    "mmap",
+    "mlock",
 )
 
 Positive = Annotated[float, Meta(gt=0)]

@@ -133,7 +133,7 @@ class Worker:
         info = backend.info()
         with self._guard:
             self._backend = backend
-        self._tell("ready", on_gpu=info.n_gpu_layers != 0, n_ctx=info.n_ctx)
+        self._tell("ready", message=info.notice, on_gpu=info.on_gpu, n_ctx=info.n_ctx)
         return True
 
     def _fail(self, error: Exception) -> None:

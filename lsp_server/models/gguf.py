@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-import msgspec
-
 from lsp_server.errors import ModelInvalidError, ModelNotFoundError
-from lsp_server.models.fim_tokens import WANTED_TEXTS, FimTokens, find_fim_tokens
+from lsp_server.models.fim_tokens import WANTED_TEXTS, find_fim_tokens
+from lsp_server.models.gguf_info import BLOCKS, GgufInfo, TensorInfo
 
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
@@ -34,74 +33,9 @@ _MAX_ELEMENTS = 1 << 62
 _BOOL, _STRING, _ARRAY = 7, 8, 9
 # Number types of metadata values: code of the struct module, by GGUF type.
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 10: "Q", 11: "q", 12: "d"}
-
-# Elements and bytes of a block, by tensor type. Types llama.cpp has dropped or not yet made are
-# not listed: of such a tensor only the start is checked.
-_BLOCKS: dict[int, tuple[int, int]] = {
-    0: (1, 4),  # F32
-    1: (1, 2),  # F16
-    2: (32, 18),  # Q4_0
-    3: (32, 20),  # Q4_1
-    6: (32, 22),  # Q5_0
-    7: (32, 24),  # Q5_1
-    8: (32, 34),  # Q8_0
-    9: (32, 36),  # Q8_1
-    10: (256, 84),  # Q2_K
-    11: (256, 110),  # Q3_K
-    12: (256, 144),  # Q4_K
-    13: (256, 176),  # Q5_K
-    14: (256, 210),  # Q6_K
-    15: (256, 292),  # Q8_K
-    16: (256, 66),  # IQ2_XXS
-    17: (256, 74),  # IQ2_XS
-    18: (256, 98),  # IQ3_XXS
-    19: (256, 50),  # IQ1_S
-    20: (32, 18),  # IQ4_NL
-    21: (256, 110),  # IQ3_S
-    22: (256, 82),  # IQ2_S
-    23: (256, 136),  # IQ4_XS
-    24: (1, 1),  # I8
-    25: (1, 2),  # I16
-    26: (1, 4),  # I32
-    27: (1, 8),  # I64
-    28: (1, 8),  # F64
-    29: (256, 56),  # IQ1_M
-    30: (1, 2),  # BF16
-    34: (256, 54),  # TQ1_0
-    35: (256, 66),  # TQ2_0
-    39: (32, 17),  # MXFP4
-    40: (64, 36),  # NVFP4
-    41: (128, 18),  # Q1_0
-    42: (64, 18),  # Q2_0
-}
-
-
-class GgufInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What the header of a GGUF file says.
-
-    Args:
-        architecture: e.g. ``qwen2``.
-        name: the model's name ("" if it has none).
-        size_bytes: size of the file.
-        context_length: tokens the model was trained for (0 if not said).
-        file_type: llama.cpp's number for the mix of quantizations (None if not said).
-        n_vocab: tokens in the vocabulary.
-        n_tensors: tensors in the file.
-        n_params: elements of all tensors.
-        has_chat_template: True for files made for chat too; the template is never rendered.
-        fim: the FIM tokens.
-    """
-
-    architecture: str
-    name: str
-    size_bytes: int
-    context_length: int
-    file_type: int | None
-    n_vocab: int
-    n_tensors: int
-    n_params: int
-    has_chat_template: bool
-    fim: FimTokens
+_INTEGERS = {kind: code for kind, code in _NUMBERS.items() if code not in "fd"}
+# One number for each layer is kept; vocabularies are not.
+_MAX_KEPT_ARRAY = 1024
 
 
 class _Bytes(Protocol):
@@ -173,6 +107,8 @@ class _Header:
         self._size = len(data)
         self._at = len(_MAGIC)
         self._metadata: dict[str, Any] = {}
+        self._kinds: dict[str, int] = {}
+        self._tensors: list[TensorInfo] = []
         self._text_ids: dict[str, int] = {}
         self._n_vocab = 0
 
@@ -210,6 +146,9 @@ class _Header:
             n_params=n_params,
             has_chat_template="tokenizer.chat_template" in metadata,
             fim=find_fim_tokens(metadata, self._text_ids, self._n_vocab),
+            metadata=metadata,
+            kinds=self._kinds,
+            tensors=tuple(self._tensors),
         )
 
     def _text(self, key: str) -> str:
@@ -223,15 +162,16 @@ class _Header:
         if key in self._metadata:
             raise self._unreadable(f"the metadata key '{key[:80]}' comes twice")
         kind = self._number("I")
+        self._kinds[key] = kind
         if kind != _ARRAY:
             self._metadata[key] = self._value(kind)
             return
         element = self._number("I")
+        self._metadata[key] = None
         if key == "tokenizer.ggml.tokens" and element == _STRING:
             self._read_tokens()
         else:
-            self._skip_array(element)
-        self._metadata[key] = None
+            self._metadata[key] = self._array(element)
 
     def _value(self, kind: int) -> Any:
         if kind == _STRING:
@@ -253,16 +193,20 @@ class _Header:
                 if text is not None:
                     self._text_ids.setdefault(text, token_id)
 
-    def _skip_array(self, element: int) -> None:
+    def _array(self, element: int) -> tuple[int, ...] | None:
+        """A short array of integers; any other is passed over."""
         n_elements = self._count("Q", _MAX_ARRAY, "array elements")
         if element == _STRING:
             for _ in self._strings(n_elements):
                 pass
+        elif element in _INTEGERS and n_elements <= _MAX_KEPT_ARRAY:
+            return tuple(self._number(_INTEGERS[element]) for _ in range(n_elements))
         elif element == _BOOL or element in _NUMBERS:
             width = 1 if element == _BOOL else struct.calcsize("<" + _NUMBERS[element])
             self._take(n_elements * width)
         else:
             raise self._unreadable(f"it holds an array of the unknown type {element}")
+        return None
 
     def _strings(self, count: int) -> Iterator[tuple[int, int]]:
         """Start and end of each of ``count`` strings; the tight loop of the reader."""
@@ -288,30 +232,32 @@ class _Header:
         alignment = self._alignment()
         for _ in range(n_tensors):
             name = self._string(_MAX_KEY_BYTES)
-            n_elements, row = self._shape(name)
+            shape, n_elements = self._shape(name)
             kind = self._number("I")
             offset = self._number("Q")
             if offset % alignment:
                 raise self._unreadable(f"the tensor '{name[:80]}' is not aligned")
-            block_elements, block_bytes = _BLOCKS.get(kind, (1, 0))
-            if row % block_elements:
+            block_elements, block_bytes = BLOCKS.get(kind, (1, 0))
+            if shape and shape[0] % block_elements:
                 raise self._unreadable(f"the tensor '{name[:80]}' has a broken shape")
-            needed = max(needed, offset + n_elements // block_elements * block_bytes)
+            n_bytes = n_elements // block_elements * block_bytes
+            needed = max(needed, offset + n_bytes)
             n_params += n_elements
+            self._tensors.append(TensorInfo(name=name, shape=shape, kind=kind, n_bytes=n_bytes))
         data_start = -(-self._at // alignment) * alignment
         if n_tensors and data_start + needed > self._size:
             raise self._truncated(data_start + needed)
         return n_params
 
-    def _shape(self, name: str) -> tuple[int, int]:
+    def _shape(self, name: str) -> tuple[tuple[int, ...], int]:
         n_dimensions = self._count("I", _MAX_DIMENSIONS, "dimensions of a tensor")
-        dimensions = [self._number("Q") for _ in range(n_dimensions)]
+        dimensions = tuple(self._number("Q") for _ in range(n_dimensions))
         n_elements = 1
         for dimension in dimensions:
             n_elements *= dimension
             if n_elements > _MAX_ELEMENTS:
                 raise self._unreadable(f"the tensor '{name[:80]}' is too large")
-        return n_elements, dimensions[0] if dimensions else 1
+        return dimensions, n_elements
 
     def _alignment(self) -> int:
         alignment = self._metadata.get("general.alignment", _DEFAULT_ALIGNMENT)

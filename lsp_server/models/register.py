@@ -12,7 +12,7 @@ from lsp_server import paths
 from lsp_server.errors import FetchError, ModelInvalidError, UsageError
 from lsp_server.models import catalog, gguf, store, verify
 from lsp_server.models.catalog import ModelEntry
-from lsp_server.models.gguf import GgufInfo
+from lsp_server.models.gguf_info import GgufInfo
 from lsp_server.models.locks import locked
 from lsp_server.models.partial import Partial
 from lsp_server.models.progress import Progress

@@ -11,6 +11,7 @@ from context.sequences import common_prefix_length
 from lsp_server.engine.backend import BackendInfo, refusing
 from lsp_server.engine.job import Clock, Job
 from lsp_server.engine.lanes import Lanes
+from lsp_server.engine.llama.adapters import NO_ADAPTERS, AdapterSet
 from lsp_server.engine.llama.gauge import OwnSpeed
 from lsp_server.engine.llama.model import Aborted, ContextFull, Entry, LlamaModel
 from lsp_server.engine.llama.refresh import refresh
@@ -37,6 +38,9 @@ _MIN_DRIFT = 8
 _GAUGE_PAUSE_S = 3.0
 # Guesses of all jobs leave the rest of a batch to prompts.
 _GUESSED_SHARE = 0.25
+# Requests with other adapters get their turn after so many steps: each change of adapters makes
+# llama.cpp plan its graph anew.
+_N_TURN_STEPS = 4
 
 log = logging.getLogger("midfill.engine")
 
@@ -59,6 +63,7 @@ class LlamaBackend:
         # The cells ran out for a batch with guesses.
         self._crowded = False
         self._prefill_tokens_per_ms = 0.0
+        self._n_turn_steps = 0
 
     def info(self) -> BackendInfo:
         """See Backend."""
@@ -68,6 +73,9 @@ class LlamaBackend:
             n_threads=self._llama.n_threads,
             n_gpu_layers=self._llama.n_gpu_layers,
             flash_attention=self._llama.flash_attention,
+            placement=self._llama.status,
+            notice=self._llama.notice,
+            adapters=self._llama.adapters.names,
             slots=tuple(
                 SlotStatus(seq_id=slot.seq_id, n_tokens=len(slot.tokens))
                 for slot in self._table.slots
@@ -128,6 +136,7 @@ class LlamaBackend:
             self._llama.clear_abort()
             self._refreshing = True
         try:
+            self._llama.adapters.use(slot.adapters)
             refresh(self._llama, slot, lambda: not len(lanes) and not lanes.closed)
         except Exception:
             log.exception("moved text could not be evaluated again")
@@ -150,6 +159,7 @@ class LlamaBackend:
         try:
             # Nobody is at work, so nothing is parked there.
             parking = self._table.slots[0].parking
+            self._llama.adapters.use(NO_ADAPTERS)
             measured = self._own_speed.measure(
                 self._llama, parking, lambda: not len(lanes) and not lanes.closed
             )
@@ -189,10 +199,12 @@ class LlamaBackend:
     def _start(self, job: Job) -> Task:
         clock = Clock(job)
         request = job.request
+        in_use = {slot.adapters for slot in self._table.slots}
+        adapters = self._llama.adapters.load(request.adapters, in_use)
         prompt = self._llama.tokenizer.encode(request.segments, request.heal_bytes)
         clock.n_prompt = len(prompt.tokens)
         self._check_size(len(prompt.tokens), request.sampling.max_tokens)
-        slot, plan = self._choose(prompt.tokens)
+        slot, plan = self._choose(prompt.tokens, adapters)
         self._make_room(slot, len(prompt.tokens) + request.sampling.max_tokens)
         clock.n_reused = len(prompt.tokens) - plan.n_evaluated
         clock.mark("tokenize")
@@ -208,15 +220,18 @@ class LlamaBackend:
                 hint="Lower completion.n_prefix_tokens or raise engine.n_ctx.",
             )
 
-    def _choose(self, tokens: list[int]) -> tuple[Slot, Plan]:
-        chosen = self._table.choose(tokens)
+    def _choose(self, tokens: list[int], adapters: AdapterSet) -> tuple[Slot, Plan]:
+        chosen = self._table.choose(tokens, adapters)
         assert chosen is not None  # a slot is free: nobody else takes jobs
         slot, plan = chosen
+        if slot.adapters != adapters:
+            self._forget(slot)
+            slot.adapters = adapters
         found = self._table.donor(slot, tokens)
         if found is None or found[1] < plan.n_kept + _MIN_SHARED:
             return chosen
         self._share(found[0], slot, found[1])
-        return self._table.choose(tokens) or chosen
+        return slot, self._table.plan(slot, tokens, adapters)
 
     def _share(self, donor: Slot, slot: Slot, n_shared: int) -> None:
         self._llama.share(donor.seq_id, slot.seq_id, n_shared)
@@ -245,12 +260,13 @@ class LlamaBackend:
         """One batch: the next token of every job that streams, and a piece of a prompt."""
         self._end_cancelled()
         entries: list[Entry] = []
-        decoding = [task for task in self._tasks if task.next_token is not None]
+        tasks = self._of_one_set()
+        decoding = [task for task in tasks if task.next_token is not None]
         n_guessed = self._n_guessed(len(decoding))
         for task in decoding:
             task.first_entry = len(entries)
             entries += task.entries(n_guessed)
-        chunks = self._chunks(entries)
+        chunks = self._chunks(entries, tasks)
         if entries and self._evaluate(entries, decoding, chunks):
             self._advance(decoding, chunks)
 
@@ -262,11 +278,27 @@ class LlamaBackend:
         n_room = int(_GUESSED_SHARE * self._llama.n_ubatch) // n_decoding - 1
         return max(0, min(self._speculation.n_most(n_decoding), n_room))
 
-    def _chunks(self, entries: list[Entry]) -> list[_Chunk]:
+    def _of_one_set(self) -> list[Task]:
+        """Tasks with equal adapters, which are put on the model: a batch has one set of them."""
+        sets = list(dict.fromkeys(task.slot.adapters for task in self._tasks))
+        if not sets:
+            return []
+        chosen = self._llama.adapters.in_force
+        self._n_turn_steps += 1
+        if chosen not in sets:
+            chosen = sets[0]
+        elif self._n_turn_steps > _N_TURN_STEPS:
+            chosen = sets[(sets.index(chosen) + 1) % len(sets)]
+        if chosen != self._llama.adapters.in_force:
+            self._n_turn_steps = 1
+            self._llama.adapters.use(chosen)
+        return [task for task in self._tasks if task.slot.adapters == chosen]
+
+    def _chunks(self, entries: list[Entry], tasks: list[Task]) -> list[_Chunk]:
         """Fill the batch up with pieces of prompts: those first that need least."""
         chunks: list[_Chunk] = []
         room = self._room(len(entries))
-        waiting = [task for task in self._tasks if task.next_token is None]
+        waiting = [task for task in tasks if task.next_token is None]
         for task in sorted(waiting, key=_urgency):
             if room <= 0:
                 break
@@ -417,6 +449,8 @@ class _Chunk:
 
 def _shares(running: Job, waiting: Job) -> bool:
     """Whether most of the prefix that is being evaluated is the waiting job's as well."""
+    if running.request.adapters != waiting.request.adapters:
+        return False
     ours, theirs = _prefix(running), _prefix(waiting)
     n_shared = common_prefix_length(ours, theirs)
     return 2 * n_shared > len(ours)

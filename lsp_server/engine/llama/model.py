@@ -7,29 +7,21 @@ call.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import llama_cpp
 import numpy as np
 
+from lsp_server.engine.llama.adapters import Adapters
 from lsp_server.engine.llama.healing import Ids
-from lsp_server.engine.llama.native import AbortFlag, NativeLog, usable_cores
+from lsp_server.engine.llama.loading import load
+from lsp_server.engine.llama.native import AbortFlag, NativeLog
 from lsp_server.engine.llama.reuse import Block
 from lsp_server.engine.llama.sampler import Sampler
 from lsp_server.engine.llama.tokenizer import Tokenizer
-from lsp_server.engine.llama.weights import Weights
 from lsp_server.engine.options import EngineOptions
 from lsp_server.errors import EngineError
 from lsp_server.types import SamplingParams
-
-# What an aborted prefill keeps is counted in physical batches: 256 keeps more than 512, and
-# 128 was 3 to 5 % slower on two cores.
-_N_UBATCH_CPU = 256
-_N_UBATCH_GPU = 512
-_N_BATCH = 512
-_N_CTX_CPU = 8192
-_N_CTX_GPU = 32768
 
 
 class Aborted(Exception):
@@ -65,60 +57,39 @@ class LlamaModel:
 
     Attributes:
         tokenizer: of the model.
+        placement: where it lies.
+        status: the same, for the user.
+        notice: what was not done as asked, and why; "" if all was.
+        adapters: LoRA adapters, and which of them are in force.
 
     Raises:
         ModelInvalidError: llama.cpp refuses the file, or it has no FIM tokens.
-        EngineError: there is not enough memory for the context.
+        EngineError: there is not enough memory.
     """
 
     def __init__(self, options: EngineOptions, on_progress: Callable[[float], bool]) -> None:
         self._log = NativeLog()
         llama_cpp.llama_backend_init()
-        self.supports_gpu = bool(llama_cpp.llama_supports_gpu_offload())
-        self.n_gpu_layers = options.n_gpu_layers if self.supports_gpu else 0
-        self._weights = Weights(
-            Path(options.model_path), self._log, on_progress, n_gpu_layers=self.n_gpu_layers
-        )
+        loaded = load(options, self._log, on_progress)
+        self._weights, self._context = loaded.weights, loaded.context
+        self.placement, self.status, self.notice = loaded.placement, loaded.status, loaded.notice
+        self.flash_attention = loaded.flash_attention
+        self.n_threads = loaded.placement.n_threads
+        self.n_gpu_layers = loaded.placement.n_gpu_layers
         self.tokenizer = Tokenizer(self._weights.pointer)
-        self.n_threads = options.n_threads or usable_cores()
-        self.flash_attention = False
-        self._context = self._make_context(options)
         self._memory = llama_cpp.llama_get_memory(self._context)
         self.n_ctx = int(llama_cpp.llama_n_ctx(self._context))
         self.can_shift = bool(llama_cpp.llama_memory_can_shift(self._memory))
         self.n_ubatch = int(llama_cpp.llama_n_ubatch(self._context))
-        self._batch = llama_cpp.llama_batch_init(_N_BATCH, 0, 1)
-        self._abort = AbortFlag(self._context)
-
-    def _make_context(self, options: EngineOptions) -> Any:
-        on_gpu = self.n_gpu_layers != 0
-        params = llama_cpp.llama_context_default_params()
-        params.n_ctx = options.n_ctx or (_N_CTX_GPU if on_gpu else _N_CTX_CPU)
-        params.n_batch = _N_BATCH
-        params.n_ubatch = _N_UBATCH_GPU if on_gpu else _N_UBATCH_CPU
-        # Each slot has a second sequence, where text waits while what stands before it changes.
-        # Entries can move between sequences only where they share one pool of cells.
-        params.n_seq_max = 2 * options.n_slots
-        params.kv_unified = True
-        params.n_threads = params.n_threads_batch = self.n_threads
-        # "auto" asks for flash attention first: every build in use has it, and a back end
-        # that lacks it for this model refuses the context instead of slowing down silently.
-        attempts = {"auto": (True, False), "on": (True,), "off": (False,)}[options.flash_attention]
-        for flash in attempts:
-            params.flash_attn_type = (
-                llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED
-                if flash
-                else llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
-            )
-            context = llama_cpp.llama_init_from_model(self._weights.pointer, params)
-            if context:
-                self.flash_attention = flash
-                return context
-        raise EngineError(
-            f"No context of {params.n_ctx} tokens for this model: {self._log.last_error()}",
-            code="context_failed",
-            hint="Lower engine.n_ctx, or choose a smaller model.",
+        self.adapters = Adapters(
+            self._weights.pointer,
+            self._context,
+            self._log,
+            architecture=loaded.architecture,
+            ties_output=loaded.ties_output,
         )
+        self._batch = llama_cpp.llama_batch_init(loaded.placement.n_batch, 0, 1)
+        self._abort = AbortFlag(self._context)
 
     def close(self) -> None:
         """Free the context and the weights."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 from typing import Any
 
 import llama_cpp
@@ -11,6 +12,7 @@ import psutil
 
 # What llama.cpp holds a pointer to; it may print something when the model is gone.
 _installed: NativeLog | None = None
+_NO_MEMORY = re.compile(r"alloc|out of memory|not enough memory", re.IGNORECASE)
 
 
 class NativeLog:
@@ -27,6 +29,10 @@ class NativeLog:
         if level in (3, 4):  # warnings and errors
             self.lines.append(text.decode("utf-8", "replace").strip())
             del self.lines[:-20]
+
+    def lacks_memory(self) -> bool:
+        """Whether one of the last messages says that there was no memory."""
+        return any(_NO_MEMORY.search(line) for line in self.lines)
 
     def last_error(self) -> str:
         """The last message, without paths longer than a line."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from context.sequences import common_prefix_length
+from lsp_server.engine.llama.adapters import NO_ADAPTERS, AdapterSet
 from lsp_server.engine.llama.reuse import Plan, plan_reuse
 
 # A prompt that keeps less than this share of a slot's beginning may find more by moving blocks.
@@ -23,11 +24,12 @@ class Slot:
         n_drifted: tokens by which text was moved since it was last evaluated.
         drifted_from: where the moved text begins.
         busy: whether a job is at work in it.
+        adapters: with which the tokens were evaluated; with others their entries are worth nothing.
     """
 
     __slots__ = (
-        "busy", "drifted_from", "last_used", "n_drifted", "n_prompt", "n_shared", "parking",
-        "seq_id", "tokens",
+        "adapters", "busy", "drifted_from", "last_used", "n_drifted", "n_prompt", "n_shared",
+        "parking", "seq_id", "tokens",
     )  # fmt: skip
 
     def __init__(self, seq_id: int, parking: int) -> None:
@@ -40,6 +42,11 @@ class Slot:
         self.drifted_from = 0
         self.busy = False
         self.last_used = 0
+        self.adapters: AdapterSet = NO_ADAPTERS
+
+    def held(self, adapters: AdapterSet) -> list[int]:
+        """The tokens that serve a prompt with these adapters."""
+        return self.tokens if self.adapters == adapters else []
 
     def moved(self, plan: Plan) -> None:
         """Text was moved as planned."""
@@ -70,29 +77,39 @@ class SlotTable:
         self._can_move = can_move
         self._clock = 0
 
-    def choose(self, tokens: Sequence[int]) -> tuple[Slot, Plan] | None:
+    def choose(
+        self, tokens: Sequence[int], adapters: AdapterSet = NO_ADAPTERS
+    ) -> tuple[Slot, Plan] | None:
         """A free slot for a prompt and how to get there from what it holds; None if all work.
 
         The longest common beginning wins. A prompt that shares less than a quarter with every
         slot takes the one of which most can be moved; and if that is less than a quarter as
         well, the one unused for longest, so that two files do not push each other out.
+
+        Args:
+            tokens: the prompt.
+            adapters: it is evaluated with; a slot of others has to be emptied first.
         """
         free = [slot for slot in self.slots if not slot.busy]
         if not free:
             return None
         self._clock += 1
-        shared = {slot.seq_id: common_prefix_length(slot.tokens, tokens) for slot in free}
+        shared = {s.seq_id: common_prefix_length(s.held(adapters), tokens) for s in free}
         best = max(free, key=lambda slot: (shared[slot.seq_id], slot.last_used))
-        plan = self._plan(best, tokens)
+        plan = self.plan(best, tokens, adapters)
         if shared[best.seq_id] < _MIN_KEPT * len(tokens):
             if len(tokens) <= _MAX_SEARCHED:
-                plans = [(slot, self._plan(slot, tokens)) for slot in free if slot.tokens]
+                plans = [
+                    (slot, self.plan(slot, tokens, adapters))
+                    for slot in free
+                    if slot.held(adapters)
+                ]
                 best, plan = min(
                     plans, key=lambda found: found[1].n_evaluated, default=(best, plan)
                 )
             if len(tokens) - plan.n_evaluated < _MIN_KEPT * len(tokens):
                 best = min(free, key=lambda slot: (bool(slot.tokens), slot.last_used))
-                plan = self._plan(best, tokens)
+                plan = self.plan(best, tokens, adapters)
         best.last_used = self._clock
         return best, plan
 
@@ -102,7 +119,7 @@ class SlotTable:
         others = [
             (common_prefix_length(other.tokens, tokens), other)
             for other in self.slots
-            if other is not slot and other.tokens
+            if other is not slot and other.held(slot.adapters)
         ]
         n_shared, other = max(others, key=lambda found: found[0], default=(0, slot))
         n_shared = min(n_shared, len(tokens) - 1)
@@ -118,5 +135,8 @@ class SlotTable:
         idle = [s for s in self.slots if s.tokens and not s.busy and s is not but]
         return sorted(idle, key=lambda slot: slot.last_used)
 
-    def _plan(self, slot: Slot, tokens: Sequence[int]) -> Plan:
-        return plan_reuse(slot.tokens, tokens, move=self._can_move, first_source=slot.n_shared)
+    def plan(self, slot: Slot, tokens: Sequence[int], adapters: AdapterSet) -> Plan:
+        """How a slot gets from what it holds to a prompt with these adapters."""
+        held = slot.held(adapters)
+        n_shared = slot.n_shared if held else 0
+        return plan_reuse(held, tokens, move=self._can_move, first_source=n_shared)

@@ -10,13 +10,17 @@ from __future__ import annotations
 import hashlib
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 from context.types import Segment
+from lsp_server.engine.llama.adapters import NO_ADAPTERS, AdapterSet, File
 from lsp_server.engine.llama.model import Aborted, ContextFull, Entry
 from lsp_server.engine.llama.reuse import Block
 from lsp_server.engine.llama.tokenizer import Encoded
+from lsp_server.engine.protocol import Adapter, Generate
+from lsp_server.models.adapter import invalid
 
 _ROLES = {"fim_prefix": (1,), "fim_suffix": (2,), "fim_middle": (3,)}
 _STOP = 4
@@ -24,9 +28,10 @@ _N_UBATCH = 16
 
 
 class Cell:
-    """An entry of the cache."""
+    """An entry of the cache; it depends on the adapters it was evaluated with."""
 
-    def __init__(self, token: int, position: int, seq_id: int) -> None:
+    def __init__(self, token: int, position: int, seq_id: int, adapters: AdapterSet) -> None:
+        self.adapters = adapters
         self.token = token
         self.position = position
         self.sequences = {seq_id}
@@ -47,6 +52,40 @@ class FakeSampler:
 
     def close(self) -> None:
         """Nothing to free."""
+
+
+class FakeAdapters:
+    """Sets of adapters without files: the fake predicts another text for each.
+
+    Attributes:
+        in_force: the set on the context.
+    """
+
+    names: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self.in_force: AdapterSet = NO_ADAPTERS
+        self.n_switches = 0
+        self._loaded: set[AdapterSet] = {NO_ADAPTERS}
+
+    def load(self, wanted: Sequence[Adapter], in_use: Collection[AdapterSet] = ()) -> AdapterSet:
+        """Make a set known, and forget those that nobody needs."""
+        adapters = fake_set(wanted)
+        self._loaded = {NO_ADAPTERS, adapters, self.in_force, *in_use}
+        return adapters
+
+    def use(self, adapters: AdapterSet) -> None:
+        """Put a set on the context."""
+        assert adapters in self._loaded
+        self.n_switches += adapters != self.in_force
+        self.in_force = adapters
+
+
+def fake_set(wanted: Sequence[Adapter]) -> AdapterSet:
+    """The set of some adapters; a path that says so cannot be used."""
+    if any("bad" in adapter.path for adapter in wanted):
+        raise invalid(Path("/bad"), "it is bad")
+    return tuple((File(adapter.path, 0, 0, 0), adapter.scale) for adapter in wanted)
 
 
 class FakeTokenizer:
@@ -79,10 +118,12 @@ class FakeLlama:
     n_threads = 1
     n_gpu_layers = 0
     flash_attention = True
-    supports_gpu = False
+    status = None
+    notice = ""
 
     def __init__(self, n_ctx: int, seed: int = 0, *, copies: bool = False) -> None:
         self.tokenizer = FakeTokenizer()
+        self.adapters = FakeAdapters()
         self.n_ctx = n_ctx
         self.n_ubatch = 2 * _N_UBATCH
         self.n_evaluated = self.n_batches = 0
@@ -125,10 +166,13 @@ class FakeLlama:
 
     def _evaluate(self, index: int, entry: Entry) -> None:
         assert entry.position == self.evaluated_length(entry.seq_id), "positions must follow on"
-        self._cells.append(Cell(entry.token, entry.position, entry.seq_id))
+        adapters = self.adapters.in_force
+        self._cells.append(Cell(entry.token, entry.position, entry.seq_id, adapters))
         self.n_evaluated += 1
         if entry.wants_logits:
-            self.predicted[index] = predict(self.sequence(entry.seq_id), copies=self.copies)
+            assert all(cell.adapters == adapters for cell in self._of(entry.seq_id))
+            tokens = self.sequence(entry.seq_id)
+            self.predicted[index] = predict(tokens, adapters, copies=self.copies)
         else:
             self.predicted.pop(index, None)
 
@@ -188,12 +232,14 @@ class FakeLlama:
         """Nothing to free."""
 
 
-def predict(tokens: Sequence[int], *, copies: bool = False) -> int:
+def predict(
+    tokens: Sequence[int], adapters: AdapterSet = NO_ADAPTERS, *, copies: bool = False
+) -> int:
     """What follows on a sequence: a letter, or in one of twelve cases the end.
 
     With ``copies``, mostly what followed the text's last few tokens where they stood before.
     """
-    digest = hashlib.sha256(repr(list(tokens)).encode()).digest()
+    digest = hashlib.sha256(repr([*tokens, *adapters]).encode()).digest()
     if copies and digest[2] % 5:
         (suffix,), (middle,) = _ROLES["fim_suffix"], _ROLES["fim_middle"]
         text = [*tokens[: tokens.index(suffix)], *tokens[tokens.index(middle) + 1 :]]
@@ -204,11 +250,13 @@ def predict(tokens: Sequence[int], *, copies: bool = False) -> int:
     return _STOP if digest[0] % 12 == 0 else ord("a") + digest[1] % 26
 
 
-def expected_text(llama: FakeLlama, segments: Sequence[Segment], max_tokens: int) -> str:
+def expected_text(llama: FakeLlama, request: Generate) -> str:
     """What a request must give."""
-    tokens = list(llama.tokenizer.encode(segments).tokens)
+    tokens = list(llama.tokenizer.encode(request.segments).tokens)
+    adapters = fake_set(request.adapters)
     text = ""
-    while len(text) < max_tokens and (token := predict(tokens, copies=llama.copies)) != _STOP:
+    n_most = request.sampling.max_tokens
+    while len(text) < n_most and (token := predict(tokens, adapters, copies=llama.copies)) != _STOP:
         tokens.append(token)
         text += chr(token)
     return text

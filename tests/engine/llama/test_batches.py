@@ -13,8 +13,13 @@ from lsp_server.engine.llama import backend as llama_backend
 from lsp_server.engine.llama.backend import LlamaBackend
 from lsp_server.engine.llama.speculation import Mode
 from lsp_server.engine.options import EngineOptions
+from lsp_server.engine.protocol import Adapter
+from lsp_server.types import TokenChunk
 from tests.engine.driver import Driver, Recorder, fim_request
 from tests.engine.llama.fake_llama import FakeLlama, expected_text
+
+ONE, OTHER = Adapter(path="/one.gguf"), Adapter(path="/other.gguf", scale=-0.5)
+LOUD = Adapter(path="/one.gguf", scale=2.0)
 
 
 class Engine(Driver[LlamaBackend]):
@@ -47,7 +52,7 @@ class Engine(Driver[LlamaBackend]):
         """A job that was not cancelled gave what it must; a cancelled one the beginning of it."""
         job.wait()
         assert job.refusal is None
-        expected = expected_text(self.llama, job.request.segments, job.request.sampling.max_tokens)
+        expected = expected_text(self.llama, job.request)
         if job.last.finish_reason == "cancelled":
             assert job.cancelled
             assert expected.startswith(job.text)
@@ -163,6 +168,71 @@ def test_sent_home_in_the_middle_of_a_prompt(monkeypatch: pytest.MonkeyPatch) ->
         engine.check(engine.ask(text, "after"))
 
 
+def test_prompts_with_other_adapters_share_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same prompt under other adapters is evaluated anew; each goes on from its own cache."""
+    text = "".join(map(chr, range(100, 400)))
+    style = (Adapter(path="/style.gguf", scale=0.5),)
+    with Engine(monkeypatch, n_ctx=4000, n_slots=2) as engine:
+        engine.check(engine.ask(text, "after", max_tokens=0))
+        n_before = engine.llama.n_evaluated
+        engine.check(engine.ask(text, "after", max_tokens=0, adapters=style))
+        assert engine.llama.n_evaluated - n_before > len(text)
+        n_before = engine.llama.n_evaluated
+        for adapters in ((), style):
+            engine.check(engine.ask(text, "after", adapters=adapters, max_tokens=0))
+        assert engine.llama.n_evaluated - n_before == 2
+        louder = (Adapter(path="/style.gguf", scale=0.6),)
+        engine.check(engine.ask(text, "after", adapters=louder))
+
+
+def test_a_bad_adapter_refuses_only_its_own_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request whose adapter cannot be used is refused with the reason; others are served."""
+    with Engine(monkeypatch, n_ctx=1000, n_slots=2) as engine:
+        job = engine.ask("a", "b", adapters=(Adapter(path="/bad.gguf"),))
+        job.wait()
+        assert job.refusal is not None
+        assert job.refusal.code == "lora_invalid"
+        engine.check(engine.ask("a", "b"))
+
+
+def test_sets_of_adapters_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two long texts under different adapters none waits until the other is whole."""
+    order: list[str] = []
+
+    def note(job: Recorder, chunk: TokenChunk) -> None:
+        order.extend(job.client for _ in chunk.text)
+
+    style = (Adapter(path="/style.gguf"),)
+    with Engine(monkeypatch, n_ctx=4000, n_slots=2) as engine:
+        long_texts = [
+            before
+            for before in map(str, range(2000))
+            if min(
+                len(expected_text(engine.llama, fim_request(before, "", max_tokens=40))),
+                len(
+                    expected_text(
+                        engine.llama, fim_request(before, "", max_tokens=40, adapters=style)
+                    )
+                ),
+            )
+            == 40
+        ]
+        before = long_texts[0]
+        ready = threading.Event()
+        engine.llama.before_ubatch = ready.wait
+        plain = Recorder(fim_request(before, "", max_tokens=40), "a", on_chunk=note)
+        styled = Recorder(
+            fim_request(before, "", max_tokens=40, adapters=style), "b", on_chunk=note
+        )
+        engine.put(plain)
+        engine.put(styled)
+        ready.set()
+        engine.check(plain)
+        engine.check(styled)
+    assert abs(order.index("a") - order.index("b")) <= 8
+    assert 6 <= engine.llama.adapters.n_switches <= 40
+
+
 @pytest.mark.parametrize("speculation", ["off", "on"])
 @pytest.mark.parametrize("seed", range(40))
 def test_any_session_gives_every_text_right(
@@ -178,6 +248,7 @@ def test_any_session_gives_every_text_right(
     monkeypatch.setattr(llama_backend, "_GAUGE_PAUSE_S", 0.0)
     monkeypatch.setattr(llama_backend, "_MIN_SHARED", 16)
     clients = ("a", "b", "c", "d")
+    sets = chance.choice(([()], [(), (ONE,)], [(), (), (ONE,), (ONE, OTHER), (LOUD,)]))
     texts = {client: "".join(chance.choices("abcdefgh\n", k=300)) for client in clients}
     with Engine(
         monkeypatch, n_ctx=n_ctx, n_slots=n_slots, speculation=speculation, copies=guesses
@@ -201,7 +272,12 @@ def test_any_session_gives_every_text_right(
             lane = chance.choice(("interactive", "interactive", "prefetch", "warm_up"))
             n_most = chance.choice((0, 1, 12, 40)) if guesses else 12
             job = engine.ask(
-                texts[client][:cursor], texts[client][cursor:], client, lane=lane, max_tokens=n_most
+                texts[client][:cursor],
+                texts[client][cursor:],
+                client,
+                lane=lane,
+                max_tokens=n_most,
+                adapters=chance.choice(sets),
             )
             jobs.append(job)
             if chance.random() < 0.3:

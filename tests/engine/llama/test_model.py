@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,11 @@ import msgspec
 import pytest
 
 from lsp_server.engine.options import EngineOptions
-from lsp_server.engine.protocol import Generate
-from lsp_server.errors import EngineRefusedError
+from lsp_server.engine.protocol import Adapter, Generate
+from lsp_server.errors import EngineRefusedError, ModelInvalidError
 from lsp_server.types import SamplingParams, TokenChunk
 from tests.engine.driver import Driver, Recorder, fim_request
+from tests.models.gguf_files import LORA_TENSORS, lora
 
 if TYPE_CHECKING:
     from lsp_server.engine.llama.backend import LlamaBackend
@@ -313,3 +315,83 @@ def test_a_healed_word_is_penalized(backend: Driver[LlamaBackend]) -> None:
     sampling = SamplingParams(max_tokens=24, repeat_penalty=1.2)
     job = backend.run(msgspec.structs.replace(wanted, sampling=sampling))
     assert job.text.startswith("on.dump(data, file")
+
+
+# -- placement and adapters --------------------------------------------------------------
+
+
+def test_the_model_lies_where_it_says(backend: Driver[LlamaBackend]) -> None:
+    """What was placed is what llama.cpp made of it; nothing came down on this machine."""
+    info = backend.backend.info()
+    llama = backend.backend._llama
+    assert info.notice == ""
+    assert info.placement is not None
+    assert info.placement.n_layers == 25
+    assert (info.n_ctx, llama.placement.n_ctx) == (3072, 3072)
+    assert info.placement.kv_type == "f16"
+    assert 600 << 20 < info.placement.host_bytes < 1200 << 20
+
+
+def test_adapters_are_switched_without_reload(
+    backend: Driver[LlamaBackend], tmp_path: Path
+) -> None:
+    """An adapter changes the text, a weaker one is another adapter, and without it all is back."""
+    chance = random.Random(1)
+    tensors = {
+        "blk.23.ffn_down.weight.lora_a": (4864, 4),
+        "blk.23.ffn_down.weight.lora_b": (4, 896),
+    }
+    path = tmp_path / "loud.gguf"
+    path.write_bytes(lora(tensors=tensors, number=lambda: chance.uniform(-1, 1)))
+    loud = (Adapter(path=str(path)),)
+    faint = (Adapter(path=str(path), scale=1e-6),)
+    plain = backend.run(request(BEFORE)).text
+    changed = backend.run(request(BEFORE, adapters=loud)).text
+    assert changed != plain
+    assert backend.run(request(BEFORE, adapters=faint)).text == plain
+    again = backend.run(request(BEFORE))
+    assert again.text == plain
+    assert again.last.timings is not None
+    assert again.last.timings.n_reused == again.last.timings.n_prompt - 1
+    assert backend.run(request(BEFORE, adapters=loud)).text == changed
+
+
+@pytest.mark.parametrize(
+    ("tensors", "words"),
+    [
+        (LORA_TENSORS, "incorrect shape"),
+        ({"blk.99.x.weight.lora_a": (64, 4), "blk.99.x.weight.lora_b": (4, 64)}, "does not exist"),
+    ],
+)
+def test_an_adapter_of_another_model_is_refused(
+    backend: Driver[LlamaBackend],
+    tmp_path: Path,
+    tensors: dict[str, tuple[int, ...]],
+    words: str,
+) -> None:
+    """llama.cpp's reason reaches the user, and requests without the adapter are served."""
+    path = tmp_path / "other.gguf"
+    path.write_bytes(lora(tensors=tensors))
+    with pytest.raises(ModelInvalidError, match=words) as caught:
+        backend.run(request(BEFORE, adapters=(Adapter(path=str(path)),)))
+    assert caught.value.code == "lora_invalid"
+    assert backend.run(request(BEFORE)).text.startswith("json.dump(data, file")
+
+
+def test_a_quantized_kv_cache_can_be_moved(default_model_cache: Path) -> None:
+    """With q8_0 the hole is filled as well, and a typed character costs a handful of tokens."""
+    from lsp_server.engine.llama.backend import LlamaBackend
+    from lsp_server.models import catalog
+
+    path = default_model_cache / "models" / catalog.default_entry(None).filename
+    options = EngineOptions(model_path=str(path), n_ctx=2048, n_slots=1, kv_type="q8_0")
+    with Driver(LlamaBackend(options, lambda _progress: True)) as small:
+        info = small.backend.info()
+        assert info.placement is not None
+        assert (info.placement.kv_type, info.flash_attention) == ("q8_0", True)
+        after = AFTER + "x = load('y.json')\n" * 20
+        assert small.run(request(BEFORE, after)).text.startswith("json.dump(data, file")
+        typed = small.run(request(BEFORE + "j", after))
+        assert typed.text.startswith("son.dump(data, file")
+        assert typed.last.timings is not None
+        assert typed.last.timings.n_prompt - typed.last.timings.n_reused <= 10

@@ -208,7 +208,7 @@ def test_never_beyond_the_longest_text(monkeypatch: pytest.MonkeyPatch, max_toke
 def test_cancelled_amid_right_guesses(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the cancellation no further text is sent, however many guesses were right."""
     with Engine(monkeypatch, n_ctx=900, n_slots=1, speculation="on", copies=True) as engine:
-        whole = expected_text(engine.llama, fim_request(BEFORE, AFTER).segments, 60)
+        whole = expected_text(engine.llama, fim_request(BEFORE, AFTER, max_tokens=60))
 
         def stop_early(job: Recorder, chunk: TokenChunk) -> None:
             if len(job.text) == 4 and chunk.text:
@@ -225,7 +225,7 @@ def test_cancelled_amid_right_guesses(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_stop_string_ends_amid_right_guesses(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was guessed beyond a stop string is forgotten."""
     with Engine(monkeypatch, n_ctx=900, n_slots=1, speculation="on", copies=True) as engine:
-        whole = expected_text(engine.llama, fim_request(BEFORE, AFTER).segments, 60)
+        whole = expected_text(engine.llama, fim_request(BEFORE, AFTER, max_tokens=60))
         stop = whole[5:7]
         job = engine.put(Recorder(fim_request(BEFORE, AFTER, max_tokens=60, stop=(stop,))))
         job.wait()
