@@ -23,7 +23,7 @@ def test_a_request_is_served_and_keeps_its_times(monkeypatch: pytest.MonkeyPatch
         wanted = request("some text", 12)
         job = engine.run(wanted)
         llama: Any = engine.llama
-        assert job.text == expected_text(llama, wanted.segments, 12)
+        assert job.text == expected_text(llama, wanted)
         times = [job.created_s, job.prefilled_s, *job.token_times_s, job.ended_s]
         assert times == sorted(times)
         assert len(job.token_times_s) == job.timings.n_generated
