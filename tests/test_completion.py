@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from context.types import Prompt
-from lsp_server import settings
+from lsp_server import asking, settings
 from lsp_server.acceptance.store import read_events
 from lsp_server.completion import CompletionService, build_service
 from lsp_server.documents import TextDocument
@@ -111,13 +111,10 @@ async def test_each_request_names_its_adapters(
     ("n_ctx", "expected"),
     [(0, (3072, 1024)), (32768, (3072, 1024)), (2048, (1044, 348)), (100, (0, 0))],
 )
-def test_prompts_fit_the_context_that_was_to_be_had(
-    serve: Serve, n_ctx: int, expected: tuple[int, int]
-) -> None:
+def test_prompts_fit_the_context_that_was_to_be_had(n_ctx: int, expected: tuple[int, int]) -> None:
     """Where the engine had to lower its context, prompts are shorter instead of refused."""
-    client = serve()._client()
-    client.state = StateChange(state="ready", on_gpu=True, n_ctx=n_ctx)
-    budget = serve()._budget(client)
+    state = StateChange(state="ready", on_gpu=True, n_ctx=n_ctx)
+    budget = asking.budget(settings.CompletionSettings(), state)
     assert (budget.n_prefix_tokens, budget.n_suffix_tokens) == expected
 
 
@@ -126,7 +123,8 @@ async def test_what_the_engine_could_not_do_is_told(serve: Serve) -> None:
     service = serve()
     seen: list[Status] = []
     service.on_status = seen.append
-    service._on_engine_state(
+    client = service._engine.find()
+    client._on_state(
         StateChange(state="ready", model="7b", on_gpu=True, message="The context was lowered.")
     )
     assert seen == [Status(kind="Normal", message="7b on GPU", notice="The context was lowered.")]
@@ -542,7 +540,7 @@ async def test_nothing_is_evaluated_ahead_when_switched_off(
         await asyncio.wait_for(evaluated.wait(), 60)
     else:
         assert service._warm_up._task is None
-    assert service._engine is None
+    assert service._engine.model_id == ""
 
 
 @pytest.mark.parametrize(("trigger", "n_ahead"), [("automatic", 1), ("invoked", 0)])
@@ -553,10 +551,10 @@ async def test_the_wait_for_a_pause_is_used(
     service = serve({"after": "return ", "text": "a + b"}, debounce_ms=20)
     ahead: list[Prompt] = []
 
-    async def prefill(_client: EngineClient, prompt: Prompt) -> None:
+    async def prefill(prompt: Prompt) -> None:
         ahead.append(prompt)
 
-    monkeypatch.setattr(service, "_prefill", prefill)
+    monkeypatch.setattr(service._engine, "prefill", prefill)
     asked = request("def add(a, b):\n    return ‸\n")
     answer = await service.complete(msgspec.structs.replace(asked, trigger=trigger))
     assert text_of(answer) == "a + b"

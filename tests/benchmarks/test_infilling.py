@@ -19,7 +19,7 @@ from benchmarks.infilling import command, generate, problems, report
 from benchmarks.infilling.problems import SETS, Problem, first_line
 from benchmarks.infilling.types import Generation, Record
 from benchmarks.records import read_run
-from lsp_server import completion
+from lsp_server import asking
 from lsp_server.errors import MidfillError, UsageError
 from lsp_server.types import TokenChunk
 from tests.scripted_engine import write_script
@@ -144,9 +144,9 @@ def test_first_line(text: str, line: str) -> None:
 
 def test_server_defaults() -> None:
     """Prompt budget, longest suggestion and reach of filters are the server's own on a CPU."""
-    assert generate.BUDGET == completion._CPU_BUDGET
-    assert generate.SHOWN_MAX_TOKENS == completion._CPU_MAX_TOKENS
-    assert generate._AROUND_CHARS == completion._AROUND_CHARS
+    assert generate.BUDGET == asking.CPU_BUDGET
+    assert generate.SHOWN_MAX_TOKENS == asking.CPU_MAX_TOKENS
+    assert generate._AROUND_CHARS == asking.AROUND_CHARS
 
 
 def test_post_process_stops() -> None:

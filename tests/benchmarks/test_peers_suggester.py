@@ -21,7 +21,7 @@ from benchmarks.peers.suggester import PeerSuggester
 from benchmarks.replay.types import Project, Target
 from context.budget import estimate_tokens
 from context.types import Prompt
-from lsp_server import completion
+from lsp_server.asking import AROUND_CHARS, CPU_BUDGET, CPU_MAX_TOKENS
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.options import EngineOptions
 from lsp_server.errors import EngineError
@@ -138,11 +138,11 @@ async def test_edits_keep_the_text(tmp_path: Path, eol: str) -> None:
 
 def test_values_are_those_of_the_language_server() -> None:
     """Budgets, length and lines are what the server uses on a CPU; only the prompts differ."""
-    assert suggester.BUDGET == completion._CPU_BUDGET
-    assert suggester.SAMPLING.max_tokens == completion._CPU_MAX_TOKENS
+    assert suggester.BUDGET == CPU_BUDGET
+    assert suggester.SAMPLING.max_tokens == CPU_MAX_TOKENS
     assert suggester.SAMPLING.temperature == CompletionSettings().temperature
     assert CompletionSettings().max_lines == suggester.MAX_LINES
-    assert suggester.AROUND_CHARS == completion._AROUND_CHARS
+    assert suggester.AROUND_CHARS == AROUND_CHARS
 
 
 @pytest.fixture

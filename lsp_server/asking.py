@@ -1,0 +1,75 @@
+"""What is asked of the engine, by the settings and by where it runs."""
+
+from __future__ import annotations
+
+from context.types import Budget, FileContext, Prompt
+from lsp_server.engine.protocol import StateChange
+from lsp_server.postprocess.shape import Shaper
+from lsp_server.settings import CompletionSettings
+from lsp_server.types import SamplingParams
+
+# Prompt budgets and longest suggestion where the settings leave them open: a CPU evaluates some
+# 200 prompt tokens a second, a GPU several thousand.
+CPU_BUDGET = Budget(n_prefix_tokens=768, n_suffix_tokens=192)
+GPU_BUDGET = Budget(n_prefix_tokens=3072, n_suffix_tokens=1024)
+CPU_MAX_TOKENS, GPU_MAX_TOKENS = 96, 192
+AROUND_CHARS = 2000
+# Budgets are counted in estimated tokens: so much of a small context is filled.
+_ROOM_SHARE = 0.75
+
+
+def budget(settings: CompletionSettings, state: StateChange | None) -> Budget:
+    """Tokens for the prompt.
+
+    Args:
+        settings: 0 leaves a part open.
+        state: the engine's; it may have come down to a small context for want of memory.
+    """
+    chosen = GPU_BUDGET if _on_gpu(state) else CPU_BUDGET
+    n_prefix = settings.n_prefix_tokens or chosen.n_prefix_tokens
+    n_suffix = settings.n_suffix_tokens or chosen.n_suffix_tokens
+    n_ctx = state.n_ctx if state else 0
+    n_room = max(n_ctx - sampling(settings, state).max_tokens, 0) * _ROOM_SHARE
+    share = min(1.0, n_room / max(n_prefix + n_suffix, 1)) if n_ctx else 1.0
+    return Budget(n_prefix_tokens=int(n_prefix * share), n_suffix_tokens=int(n_suffix * share))
+
+
+def sampling(settings: CompletionSettings, state: StateChange | None) -> SamplingParams:
+    """How tokens are picked, and how many at most.
+
+    Args:
+        settings: 0 leaves their number open.
+        state: the engine's.
+    """
+    return SamplingParams(
+        max_tokens=settings.max_tokens or (GPU_MAX_TOKENS if _on_gpu(state) else CPU_MAX_TOKENS),
+        temperature=settings.temperature,
+        temperature_floor=settings.temperature_floor,
+        temperature_decay=settings.temperature_decay,
+        top_p=settings.top_p,
+        repeat_penalty=settings.repeat_penalty,
+        seed=settings.seed,
+    )
+
+
+def heal_bytes(settings: CompletionSettings, prompt: Prompt) -> int:
+    """Size of the half-typed word that is generated anew; 0 for none."""
+    return prompt.heal_bytes if settings.healing else 0
+
+
+def shaper(settings: CompletionSettings, context: FileContext) -> Shaper:
+    """What decides how much of the model's text is shown at a place."""
+    scope = context.scope
+    choice = settings.multi_line
+    prefix, suffix = context.prefix_text, context.suffix_text
+    return Shaper(
+        scope,
+        before=prefix.encode("utf-8", "replace"),
+        around=prefix[-AROUND_CHARS:] + suffix[:AROUND_CHARS],
+        max_lines=settings.max_lines,
+        multi_line=scope.multi_line if choice == "auto" else choice == "always",
+    )
+
+
+def _on_gpu(state: StateChange | None) -> bool:
+    return bool(state and state.on_gpu)

@@ -1,0 +1,178 @@
+"""The engine as a server sees it: found when it is needed, woken, and its state told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Coroutine
+from typing import Any
+
+from context.types import Budget, Prompt
+from lsp_server import asking
+from lsp_server.engine import pause
+from lsp_server.engine.client import EngineClient
+from lsp_server.engine.launch import adapters, engine_options, tell_change, unmeasured
+from lsp_server.engine.protocol import StateChange
+from lsp_server.errors import EngineError, EngineRefusedError, MidfillError, ModelError
+from lsp_server.settings import Settings
+from lsp_server.types import OnStatus, SamplingParams, Status, StatusKind, TokenChunk
+
+# Refusals that say nothing of the engine's health: the answer's reason is enough.
+_ANSWERS_ONLY = ("prompt_quarantined",)
+
+
+class EngineLink:
+    """One engine, and what the editor shows of it.
+
+    Args:
+        settings: which model, and how it is run.
+        name: who we are, for the engine's log.
+        on_status: called with each new status.
+    """
+
+    def __init__(self, settings: Settings, name: str, on_status: OnStatus) -> None:
+        self.settings = settings
+        self._name = name
+        self._on_status = on_status
+        self._client: EngineClient | None = None
+        self._status: Status | None = None
+        self._background: set[asyncio.Task[None]] = set()
+
+    @property
+    def model_id(self) -> str:
+        """Id of the model; "" before it is known."""
+        return self._client.options.model_id if self._client else ""
+
+    @property
+    def budget(self) -> Budget:
+        """Tokens for a prompt."""
+        state = self._client.state if self._client else None
+        return asking.budget(self.settings.completion, state)
+
+    def find(self) -> EngineClient:
+        """The engine's client; while there is no model, each call looks again.
+
+        Raises:
+            ModelError: there is no model.
+        """
+        if self._client is None:
+            options = engine_options(self.settings)
+            tell_change(self.settings, options.model_id)
+            self._client = EngineClient(
+                options,
+                name=self._name,
+                on_state=lambda state: self.set_status(_status_of(state)),
+                survey=lambda: unmeasured(self.settings),
+            )
+        return self._client
+
+    async def connect(self) -> None:
+        """Have a connection to a running engine.
+
+        Raises:
+            MidfillError: there is no model, or the engine cannot be started.
+        """
+        client = self.find()
+        await client.connect()
+        # An engine that was not told of a pause does not report its end either.
+        if self._status == PAUSED and client.state and client.state.state != "paused":
+            self.set_status(_status_of(client.state))
+
+    def generate(self, prompt: Prompt) -> AsyncGenerator[TokenChunk]:
+        """Stream a completion, see EngineClient."""
+        client = self.find()
+        completion = self.settings.completion
+        return client.generate(
+            prompt.segments,
+            asking.sampling(completion, client.state),
+            stop=prompt.stop,
+            heal_bytes=asking.heal_bytes(completion, prompt),
+            adapters=adapters(self.settings),
+        )
+
+    async def prefill(self, prompt: Prompt) -> None:
+        """Evaluate a prompt while nobody waits; trouble is told by the request that meets it."""
+        with contextlib.suppress(MidfillError):
+            async for _ in self.find().generate(
+                prompt.segments,
+                SamplingParams(max_tokens=0),
+                heal_bytes=asking.heal_bytes(self.settings.completion, prompt),
+                lane="warm_up",
+                adapters=adapters(self.settings),
+            ):
+                pass
+
+    def wake(self) -> None:
+        """Have the engine running and its model loaded, unless the user does not want it."""
+        if pause.is_paused():
+            return
+        with contextlib.suppress(MidfillError):
+            self._spawn(self._wake(self.find()))
+
+    # -- what the editor shows -----------------------------------------------------------
+
+    def set_status(self, status: Status) -> None:
+        """Tell the editor, if it is something new."""
+        if status != self._status:
+            self._status = status
+            self._on_status(status)
+
+    def report(self, error: MidfillError) -> None:
+        """Tell what keeps suggestions from being made."""
+        kind: StatusKind = "Warning" if isinstance(error, ModelError) else "Error"
+        self.set_status(Status(kind=kind, message=str(error)))
+
+    def failed(self, error: MidfillError) -> None:
+        """A request was not served: tell why, and start an engine that died again.
+
+        So the next request finds it ready.
+        """
+        if isinstance(error, EngineRefusedError) and error.code == pause.CODE:
+            self.set_status(PAUSED)
+        elif error.code not in _ANSWERS_ONLY:
+            self.report(error)
+            if isinstance(error, EngineError) and self._client is not None:
+                self._revive(self._client)
+
+    async def aclose(self) -> None:
+        """Leave the engine, which goes on for others."""
+        for task in self._background:
+            task.cancel()
+        if self._client is not None:
+            await self._client.aclose()
+
+    def _revive(self, client: EngineClient) -> None:
+        if client.breaker.wait_s() == 0:
+            self._spawn(self._wake(client))
+
+    async def _wake(self, client: EngineClient) -> None:
+        try:
+            await client.wake()
+        except MidfillError as error:
+            self.report(error)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+PAUSED = Status(kind="Inactive", message=str(pause.refusal()))
+
+
+def _status_of(state: StateChange) -> Status:
+    """What an editor shows of an engine's state."""
+    match state.state:
+        case "loading":
+            percent = f" {100 * state.progress:.0f} %" if state.progress else ""
+            return Status(kind="Normal", message=f"Loading {state.model}{percent}", busy=True)
+        case "ready":
+            place = "GPU" if state.on_gpu else "CPU"
+            return Status(kind="Normal", message=f"{state.model} on {place}", notice=state.message)
+        case "unloaded":
+            message = f"{state.model} is unloaded; it is loaded again when you type"
+            return Status(kind="Normal", message=message)
+        case "paused":
+            return PAUSED
+        case "failed":
+            return Status(kind="Error", message=f"{state.message} {state.hint}".strip())
