@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from benchmarks.render import html, markdown, markers
 from benchmarks.summary import Summary, decode
 from lsp_server.errors import StoreError, UsageError
 
-_ORDER = ("acceptance", "peers", "calibration", "infilling", "latency")
+_ORDER = ("acceptance", "peers", "calibration", "infilling", "latency", "engine")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -93,7 +94,30 @@ def gather(files: Sequence[Path] = ()) -> dict[str, Summary]:
         if path.stem in summaries:
             raise UsageError(f"Two summaries are called {path.stem}.", code="same_name")
         summaries[path.stem] = _read(path)
-    return dict(sorted(summaries.items(), key=lambda item: (_rank(item[1]), item[0])))
+    told_apart = _with_models(summaries)
+    return dict(sorted(told_apart.items(), key=lambda item: (_rank(item[1]), item[0])))
+
+
+def _with_models(summaries: dict[str, Summary]) -> dict[str, Summary]:
+    """Titles that several summaries have name the model too, and else the file."""
+    titles = Counter(summary.title for summary in summaries.values())
+    return {
+        name: msgspec.structs.replace(
+            summary, title=f"{summary.title}, {_apart(name, summary, summaries)}"
+        )
+        if titles[summary.title] > 1
+        else summary
+        for name, summary in summaries.items()
+    }
+
+
+def _apart(name: str, summary: Summary, summaries: dict[str, Summary]) -> str:
+    alike = [
+        other
+        for other in summaries.values()
+        if (other.title, other.run.model) == (summary.title, summary.run.model)
+    ]
+    return summary.run.model if summary.run.model and len(alike) == 1 else name
 
 
 def _rank(summary: Summary) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import options
+from benchmarks import options, report
 from tests.benchmarks import makers
 
 
@@ -74,6 +74,17 @@ def test_update(
     assert "names no summary: unheard" in capsys.readouterr().err
     assert readme.read_text("utf-8") == "<!-- report:unheard -->\n<!-- /report -->\n"
     assert not (results / "report.html").exists()
+
+
+def test_equal_titles_are_told_apart(tmp_path: Path) -> None:
+    """By the model; where that is the same too, by the name of the file."""
+    for name, model in (("a", "small"), ("b", "small"), ("c", "large")):
+        run = makers.made_up_run(model=model)
+        options.save(makers.summary(title="Same", run=run), tmp_path / f"{name}.json")
+    options.save(makers.summary(title="Other"), tmp_path / "d.json")
+    found = report.gather(sorted(tmp_path.glob("*.json")))
+    titles = {name: summary.title for name, summary in found.items()}
+    assert titles == {"a": "Same, a", "b": "Same, b", "c": "Same, large", "d": "Other"}
 
 
 def test_no_summaries(
