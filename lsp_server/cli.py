@@ -22,7 +22,7 @@ _COMMANDS = {
     "serve": "run the language server on stdin and stdout (what editors start)",
     "complete": "complete a file at LINE:COL and stream the text to the terminal",
     "model": "list, fetch, verify and remove models",
-    "engine": "show, pause or stop the engine processes",
+    "engine": "show, pause or stop the engine processes, delete what they saved",
     "doctor": "check the installation and fill a known hole end to end",
     "stats": "show how many suggestions were shown and accepted",
     "config": "show the settings in force, each with its origin",

@@ -31,6 +31,11 @@ def models_dir() -> Path:
     return cache_dir() / "models"
 
 
+def kv_dir() -> Path:
+    """Folder of saved KV caches; they hold the tokens of prompts, and so text of the user's."""
+    return cache_dir() / "kv"
+
+
 def state_dir() -> Path:
     """Folder of the acceptance log and of engine logs."""
     return _override("MIDFILL_STATE_DIR") or Path(platformdirs.user_state_dir("midfill", False))

@@ -71,6 +71,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         mmap: whether the model file is mapped: ``auto``, ``on`` or ``off``.
         mlock: whether the weights are locked in memory, so that they are never swapped out.
         lora: adapters put on the model, in effect from the next request on.
+        kv_store_mib: MiB that the KV caches of prompts may take on disk, so that the engine goes
+            on where it left off after a restart; 0 keeps none.
         idle_exit_s: seconds without a client after which the engine leaves.
         unload_idle_s: seconds without a request after which the engine frees the model's memory;
             the next request loads it again. 0 is never.
@@ -90,6 +92,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     mmap: Literal["auto", "on", "off"] = "auto"
     mlock: bool = False
     lora: Annotated[tuple[LoraSettings, ...], Meta(max_length=16)] = ()
+    kv_store_mib: Count = 256
     idle_exit_s: Seconds = 300.0
     unload_idle_s: Seconds = 900.0
 

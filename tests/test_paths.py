@@ -108,6 +108,7 @@ def test_variables_choose_the_places(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("MIDFILL_CONFIG_DIR", str(tmp_path / "k"))
     assert paths.cache_dir() == tmp_path / "c"
     assert paths.models_dir() == tmp_path / "c" / "models"
+    assert paths.kv_dir() == tmp_path / "c" / "kv"
     assert paths.state_dir() == tmp_path / "s"
     assert paths.config_dir() == tmp_path / "k"
 

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from benchmarks.engine.timer import DecodeTimer
 from lsp_server.engine.job import Job
 from lsp_server.engine.lanes import Lanes
@@ -121,7 +123,8 @@ class Engine:
     """
 
     def __init__(self, options: EngineOptions, opener: Callable[..., Any] | None = None) -> None:
-        self.options = options
+        # A prompt of an earlier run would be found again.
+        self.options = options = msgspec.structs.replace(options, kv_store_mib=0)
         load: Callable[..., Any] = opener or open_backend
         self._backend = load(options, lambda _: True)
         self.llama: LlamaModel = self._backend._llama

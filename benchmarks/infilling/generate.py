@@ -45,7 +45,7 @@ async def private_engine(model: str, *, n_ctx: int = 8192) -> AsyncIterator[Engi
     """
     settings = Settings(
         model=ModelSettings(id=model),
-        engine=EngineSettings(n_ctx=n_ctx, n_slots=1, idle_exit_s=30),
+        engine=EngineSettings(n_ctx=n_ctx, n_slots=1, kv_store_mib=0, idle_exit_s=30),
     )
     with _private_runtime_dir():
         client = EngineClient(engine_options(settings), name="benchmark")

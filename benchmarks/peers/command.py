@@ -185,7 +185,9 @@ async def private_engine(model: str) -> AsyncIterator[EngineClient]:
     try:
         settings = Settings(
             model=ModelSettings(id=model),
-            engine=EngineSettings(n_ctx=_N_CTX_TOKENS, n_slots=1, idle_exit_s=_IDLE_EXIT_S),
+            engine=EngineSettings(
+                n_ctx=_N_CTX_TOKENS, n_slots=1, kv_store_mib=0, idle_exit_s=_IDLE_EXIT_S
+            ),
         )
         client = EngineClient(engine_options(settings), name="benchmark peers")
         try:

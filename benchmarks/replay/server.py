@@ -46,7 +46,7 @@ class LspServer:
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         layers: dict[str, dict[str, Any]] = {
-            "engine": {"n_slots": 1, "idle_exit_s": _ENGINE_IDLE_S},
+            "engine": {"n_slots": 1, "kv_store_mib": 0, "idle_exit_s": _ENGINE_IDLE_S},
             # What is in the cache must depend on the requests alone, not on the time between.
             "completion": {"warm_up": False},
         }

@@ -1,4 +1,4 @@
-"""``midfill engine status|pause|resume|stop``: the engine processes of this user."""
+"""``midfill engine status|pause|resume|stop|clear-cache``: the engine processes of this user."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from typing import Any
 
 import msgspec
 
+from lsp_server import paths
 from lsp_server.commands.output import console, print_rows
 from lsp_server.engine import pause, spawn
 from lsp_server.engine.account import describe_estimate, describe_place
+from lsp_server.engine.llama import kv_store
 from lsp_server.engine.protocol import EngineStatus
+from lsp_server.errors import StoreError
 
 
 def add_parser(subparsers: Any) -> None:
@@ -30,6 +33,7 @@ def add_parser(subparsers: Any) -> None:
         ("pause", "make no suggestions and free all memory until resume", run_pause),
         ("resume", "go on after pause", run_resume),
         ("stop", "make all engines leave now", run_stop),
+        ("clear-cache", "stop all engines and delete the prompts they saved", run_clear_cache),
     ):
         action = actions.add_parser(name, help=summary, description=summary.capitalize() + ".")
         action.add_argument("--json", action="store_true", help="print JSON")
@@ -96,6 +100,30 @@ def run_stop(args: argparse.Namespace) -> int:
     return 0
 
 
+def run_clear_cache(args: argparse.Namespace) -> int:
+    """Delete the saved KV caches of all models.
+
+    Running engines hold the same prompts in memory, so they leave without saving them.
+    """
+    asyncio.run(spawn.stop_all(keep_prompts=False))
+    folder = paths.kv_dir()
+    try:
+        n_prompts, n_bytes = kv_store.clear(folder)
+    except OSError as error:
+        raise StoreError(
+            f"Saved prompts in {folder} cannot be deleted: {error.strerror or error}.",
+            code="folder_unwritable",
+            hint="Check its permissions.",
+        ) from error
+    if args.json:
+        print(json.dumps({"deleted": n_prompts, "freed_bytes": n_bytes}))
+    elif n_prompts == 0:
+        print("No prompts were saved.")
+    else:
+        print(f"Deleted {_prompts(n_prompts)}, {n_bytes / 2**20:,.0f} MiB.")
+    return 0
+
+
 async def _statuses() -> list[EngineStatus]:
     found = await asyncio.gather(*(spawn.query(socket) for socket in spawn.sockets()))
     return [status for status in found if status is not None]
@@ -116,6 +144,10 @@ def _print_status(engine: EngineStatus) -> None:
         ("clients", f"{engine.n_clients}, {engine.n_waiting} requests waiting"),
         ("served", f"{engine.n_served} requests"),
         ("slots", f"tokens held: {slots} of {engine.n_ctx}"),
+        (
+            "on disk",
+            f"{_prompts(engine.n_stored_prompts)}, {engine.stored_bytes / 2**20:,.0f} MiB",
+        ),
         ("memory", f"{engine.rss_bytes / 2**20:,.0f} MiB"),
         (
             "uptime",
@@ -155,3 +187,7 @@ def _about(engine: EngineStatus) -> str:
             return ""
         case _:
             return engine.message
+
+
+def _prompts(n_prompts: int) -> str:
+    return f"{n_prompts} prompt{'s' if n_prompts != 1 else ''}"

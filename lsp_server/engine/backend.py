@@ -39,6 +39,8 @@ class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
     placement: PlacementStatus | None = None
     notice: str = ""
     adapters: tuple[str, ...] = ()
+    n_stored_prompts: int = 0
+    stored_bytes: int = 0
 
     @property
     def on_gpu(self) -> bool:
@@ -70,8 +72,12 @@ class Backend(Protocol):
         The jobs are cancelled and the lanes closed before, so that nothing begins behind it.
         """
 
-    def close(self) -> None:
-        """Free everything."""
+    def close(self, *, keep_prompts: bool = True) -> None:
+        """Free everything.
+
+        Args:
+            keep_prompts: whether what the next start can use may be saved before.
+        """
 
 
 def serve_in_turn(lanes: Lanes, run: Callable[[Job], None]) -> None:

@@ -201,6 +201,8 @@ class Host:
                 else:
                     self._resume()
             case protocol.Shutdown():
+                if not message.keep_prompts:
+                    self._worker.keep_prompts = False
                 self._leave.set()
 
     def _enqueue(self, connection: Connection, request: Generate) -> None:
@@ -281,6 +283,8 @@ class Host:
             n_guessed_right=info.n_guessed_right if info else 0,
             placement=info.placement if info else None,
             adapters=info.adapters if info else (),
+            n_stored_prompts=info.n_stored_prompts if info else 0,
+            stored_bytes=info.stored_bytes if info else 0,
         )
 
     # -- leaving -------------------------------------------------------------------------

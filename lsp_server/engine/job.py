@@ -118,6 +118,10 @@ class Clock:
         self.spent_ms[step] = 1000 * (now_s - self._last_s)
         self._last_s = now_s
 
+    def since_mark_ms(self) -> float:
+        """Time since the last mark."""
+        return 1000 * (time.monotonic() - self._last_s)
+
     def first_token(self) -> None:
         """The first token is known."""
         if not self.ttft_ms:

@@ -41,6 +41,7 @@ class Lanes:
         self._wanted = True
         self._paused = False
         self._closed = False
+        self._nudged = False
 
     def __len__(self) -> int:
         return sum(len(jobs) for clients in self._lanes.values() for jobs in clients.values())
@@ -70,10 +71,15 @@ class Lanes:
             return None
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait for a job; False if none came in time, or the back end is to stop."""
+        """Wait for a job; False if none came in time, or the back end is to stop.
+
+        Without a limit, ``nudge`` ends it too.
+        """
         until_s = None if timeout_s is None else time.monotonic() + timeout_s
         with self._changed:
             while not self.closed and not len(self):
+                if self._nudged and until_s is None:
+                    break
                 now_s = time.monotonic()
                 if self._idle_from_s is None:
                     self._idle_from_s = now_s
@@ -85,7 +91,15 @@ class Lanes:
                 ends_s = [until_s] if until_s is not None else []
                 ends_s += [self._idle_from_s + self._idle_s] if self._idle_s else []
                 self._changed.wait(min(ends_s) - now_s if ends_s else None)
+            if until_s is None:
+                self._nudged = False
             return len(self) > 0
+
+    def nudge(self) -> None:
+        """End the present or the next wait without a limit: there is something else to do."""
+        with self._changed:
+            self._nudged = True
+            self._changed.notify_all()
 
     def remove(self, job: Job) -> bool:
         """Take a job out again; False if it is not waiting any more."""

@@ -120,6 +120,7 @@ def options_for(installed: InstalledModel, settings: Settings) -> EngineOptions:
         kv_type=engine.kv_type,
         mmap=engine.mmap,
         mlock=engine.mlock,
+        kv_store_mib=engine.kv_store_mib,
         idle_exit_s=engine.idle_exit_s,
         unload_idle_s=engine.unload_idle_s,
     )

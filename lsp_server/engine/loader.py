@@ -27,7 +27,7 @@ def open_backend(options: EngineOptions, on_progress: Callable[[float], bool]) -
         return ScriptedBackend(options)
     from lsp_server.models.gate import ensure_trusted
 
-    ensure_trusted(Path(options.model_path))
+    model = ensure_trusted(Path(options.model_path))
     try:
         from lsp_server.engine.llama.backend import LlamaBackend
     except (ImportError, OSError, RuntimeError) as error:
@@ -36,4 +36,4 @@ def open_backend(options: EngineOptions, on_progress: Callable[[float], bool]) -
             code="llama_missing",
             hint="Install the local engine: pip install 'midfill[local]'",
         ) from error
-    return LlamaBackend(options, on_progress)
+    return LlamaBackend(options, on_progress, model.sha256)

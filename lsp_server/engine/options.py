@@ -34,6 +34,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         kv_type: of the KV cache; ``auto`` is f16 where the memory suffices.
         mmap: whether the file is mapped; ``auto`` leaves it to llama.cpp.
         mlock: whether the weights are locked in memory.
+        kv_store_mib: what the KV caches of prompts may take on disk; 0 keeps none.
         idle_exit_s: seconds without a client after which the process leaves.
         unload_idle_s: seconds without a request after which the model is unloaded; 0 is never.
     """
@@ -54,6 +55,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     kv_type: Literal["auto", "f16", "q8_0"] = "auto"
     mmap: Literal["auto", "on", "off"] = "auto"
     mlock: bool = False
+    kv_store_mib: int = 256
     idle_exit_s: float = 300.0
     unload_idle_s: float = 900.0
 

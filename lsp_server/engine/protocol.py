@@ -106,7 +106,13 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True, tag="pause"):
 
 
 class Shutdown(msgspec.Struct, frozen=True, kw_only=True, tag="shutdown"):
-    """Leave now; running requests are cancelled."""
+    """Leave now; running requests are cancelled.
+
+    Args:
+        keep_prompts: whether prompts may be saved to disk before.
+    """
+
+    keep_prompts: bool = True
 
 
 class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag="welcome"):
@@ -210,6 +216,8 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True, tag="engine_status
     n_guessed_right: int = 0
     placement: PlacementStatus | None = None
     adapters: tuple[str, ...] = ()
+    n_stored_prompts: int = 0
+    stored_bytes: int = 0
 
 
 ClientMessage = Hello | Generate | Cancel | Survey | StatusQuery | Wake | Pause | Shutdown

@@ -80,7 +80,7 @@ class ScriptedBackend:
     def halt(self) -> None:
         """See Backend; a job waits on its own cancellation."""
 
-    def close(self) -> None:
+    def close(self, *, keep_prompts: bool = True) -> None:
         """See Backend."""
 
     def serve(self, lanes: Lanes) -> None:

@@ -69,12 +69,18 @@ async def query(socket: Path, timeout_s: float = 5.0) -> EngineStatus | None:
     return await _ask(socket, protocol.StatusQuery(), _status_in, timeout_s)
 
 
-async def stop(socket: Path, timeout_s: float = 10.0) -> bool:
-    """Make the engine at a socket leave; True once it is gone, False if none answered."""
+async def stop(socket: Path, timeout_s: float = 10.0, *, keep_prompts: bool = True) -> bool:
+    """Make the engine at a socket leave; True once it is gone, False if none answered.
+
+    Args:
+        socket: of the engine.
+        timeout_s: how long to wait for its end.
+        keep_prompts: whether it may save its prompts to disk before.
+    """
     status = await query(socket)
     if status is None:
         return False
-    await _ask(socket, protocol.Shutdown(), _status_in, timeout_s)
+    await _ask(socket, protocol.Shutdown(keep_prompts=keep_prompts), _status_in, timeout_s)
     return True
 
 
@@ -135,7 +141,9 @@ async def tell_all_paused(paused: bool, runtime_dir: Path | None = None) -> int:
     return sum(await asyncio.gather(*told))
 
 
-async def stop_all(runtime_dir: Path | None = None) -> int:
+async def stop_all(runtime_dir: Path | None = None, *, keep_prompts: bool = True) -> int:
     """Make all engines of this user leave; gives how many did."""
-    results = await asyncio.gather(*(stop(socket) for socket in sockets(runtime_dir)))
+    results = await asyncio.gather(
+        *(stop(socket, keep_prompts=keep_prompts) for socket in sockets(runtime_dir))
+    )
     return sum(results)

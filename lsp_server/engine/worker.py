@@ -47,6 +47,9 @@ class Worker:
         on_state: called in the thread with each state it reaches; ``unloaded`` and ``paused``
             are reached when the memory is free.
         loader: opens the back end (replaced in tests).
+
+    Attributes:
+        keep_prompts: whether the back end may save prompts to disk when it closes.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Worker:
         self._guard = threading.Lock()
         self._backend: Backend | None = None
         self._load_stopped = False
+        self.keep_prompts = True
         self._thread = threading.Thread(target=self._work, name="engine-worker", daemon=True)
 
     # -- called from any thread ----------------------------------------------------------
@@ -165,7 +169,7 @@ class Worker:
             if backend is not None:
                 self._info = msgspec.structs.replace(backend.info(), slots=())
         if backend is not None:
-            backend.close()
+            backend.close(keep_prompts=self.keep_prompts)
             del backend
         give_back_memory()
 

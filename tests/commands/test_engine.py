@@ -1,4 +1,4 @@
-"""``midfill engine status|pause|resume|stop``, over engines that replay a script."""
+"""``midfill engine status|pause|resume|stop|clear-cache``, over engines that replay a script."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import msgspec
 import psutil
 import pytest
 
-from lsp_server import __version__, cli
+from lsp_server import __version__, cli, paths
 from lsp_server.commands import engine
 from lsp_server.engine.client import EngineClient
+from lsp_server.engine.llama import kv_store
 from lsp_server.engine.options import EngineOptions
 from lsp_server.engine.protocol import EngineStatus
 from tests.commands.runner import run, write_script
@@ -87,6 +88,7 @@ async def test_one_runs(model: str, dead_socket: Path) -> None:
     assert rows["model"].strip() == f"scripted ({path})"
     assert rows["clients"].strip() == "1, 0 requests waiting"
     assert rows["slots"].strip() == "tokens held: 0 of 8192"
+    assert rows["on disk"].strip() == "0 prompts, 0 MiB"
     assert rows["memory"].strip().endswith(" MiB")
     assert rows["uptime"].strip().endswith(" s; leaves 300 s after its last client")
     assert rows["unloads"].strip() == "900 s after its last request"
@@ -104,6 +106,40 @@ def test_stop(source: Path, model: str) -> None:
     assert run("complete", f"{source}:1:5", "--model", model).stdout == b"1\n"
     (second,) = json.loads(run("engine", "status", "--json").stdout)
     assert second["pid"] != first["pid"]
+
+
+def test_clear_cache(source: Path, model: str) -> None:
+    """The engines leave, and all saved prompts are deleted; other files of the cache stay."""
+    assert run("complete", f"{source}:1:5", "--model", model).returncode == 0
+    (engine,) = json.loads(run("engine", "status", "--json").stdout)
+    process = psutil.Process(engine["pid"])
+    folder = paths.private_dir(paths.kv_dir())
+    for name in ("a.kv", "b.kv", "c.tmp"):
+        (folder / name).write_bytes(bytes(2**20))
+    (paths.cache_dir() / "d.kv").write_bytes(b"")
+    assert run("engine", "clear-cache").stdout == b"Deleted 2 prompts, 3 MiB.\n"
+    assert list(folder.iterdir()) == []
+    assert (paths.cache_dir() / "d.kv").exists()
+    process.wait(30)
+    assert run("engine", "clear-cache").stdout == b"No prompts were saved.\n"
+    (folder / "a.kv").write_bytes(b"xy")
+    answer = json.loads(run("engine", "clear-cache", "--json").stdout)
+    assert answer == {"deleted": 1, "freed_bytes": 2}
+
+
+def test_clear_cache_that_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message names the folder."""
+
+    def refuse(_folder: Path) -> tuple[int, int]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(kv_store, "clear", refuse)
+    assert cli.main(["engine", "clear-cache"]) == 1
+    error = capsys.readouterr().err
+    assert str(paths.kv_dir()) in error
+    assert "Permission denied" in error
 
 
 def test_two_run(source: Path, model: str, tmp_path: Path) -> None:

@@ -12,8 +12,11 @@ import pytest
 from context.types import Segment
 from lsp_server.engine import host as host_module
 from lsp_server.engine import protocol, spawn
+from lsp_server.engine.backend import BackendInfo, serve_in_turn
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.host import Host
+from lsp_server.engine.job import Job
+from lsp_server.engine.lanes import Lanes
 from lsp_server.engine.options import EngineOptions
 from lsp_server.errors import ModelNotFoundError
 from lsp_server.types import SamplingParams
@@ -144,3 +147,50 @@ async def test_a_pause_keeps_the_survey_from_measuring(
         while not survey.is_idle():
             await asyncio.sleep(0)
         assert survey.may_measure()
+
+
+class WatchedBackend:
+    """Serves nobody, and remembers how it was closed."""
+
+    def __init__(self) -> None:
+        self.closed: list[bool] = []
+
+    def info(self) -> BackendInfo:
+        """See Backend."""
+        return BackendInfo(name="watched", n_ctx=1, n_stored_prompts=2, stored_bytes=300)
+
+    def serve(self, lanes: Lanes) -> None:
+        """See Backend."""
+        serve_in_turn(lanes, lambda _job: None)
+
+    def interrupt(self, job: Job) -> None:
+        """See Backend."""
+
+    def make_way(self, job: Job) -> None:
+        """See Backend."""
+
+    def halt(self) -> None:
+        """See Backend."""
+
+    def close(self, *, keep_prompts: bool = True) -> None:
+        """See Backend."""
+        self.closed.append(keep_prompts)
+
+
+@pytest.mark.parametrize("keep_prompts", [True, False])
+async def test_who_stops_it_says_whether_prompts_are_kept(
+    scripted: MakeOptions, keep_prompts: bool
+) -> None:
+    """The back end learns it when it is closed; the status tells what lies on disk."""
+    backend = WatchedBackend()
+    options = scripted()
+    running = asyncio.create_task(Host(options, lambda *_: backend).run())
+    async with asyncio.timeout(PATIENCE_S):
+        status = None
+        while status is None or status.state != "ready":
+            await asyncio.sleep(0)
+            status = await spawn.query(options.socket_path)
+        assert (status.n_stored_prompts, status.stored_bytes) == (2, 300)
+        assert await spawn.stop(options.socket_path, keep_prompts=keep_prompts)
+        await running
+    assert backend.closed == [keep_prompts]

@@ -97,7 +97,7 @@ def test_a_change_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_settings_reach_the_engine() -> None:
-    """Speculation is part of what an engine is started with."""
-    options = engine_options(Settings(engine=EngineSettings(speculation="on")))
-    assert options.speculation == "on"
+    """Speculation, and what prompts may take on disk, are part of what it is started with."""
+    options = engine_options(Settings(engine=EngineSettings(speculation="on", kv_store_mib=7)))
+    assert (options.speculation, options.kv_store_mib) == ("on", 7)
     assert options.key != engine_options(Settings()).key

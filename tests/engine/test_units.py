@@ -199,6 +199,19 @@ def test_a_changed_order_is_noticed() -> None:
     assert got == ["pause", "unload", "serve"]
 
 
+def test_a_wait_can_be_ended_without_a_job() -> None:
+    """Even before it began; one with a limit, which measures a pause, goes on."""
+    lanes = Lanes()
+    lanes.nudge()
+    assert not lanes.wait(0.0)
+    assert not lanes.wait()
+    worker = threading.Thread(target=lanes.wait)
+    worker.start()
+    lanes.nudge()
+    worker.join(10)
+    assert not worker.is_alive()
+
+
 # -- stop strings ------------------------------------------------------------------------
 
 

@@ -68,7 +68,7 @@ class EchoBackend:
         assert not self.closed
         self.halted.set()
 
-    def close(self) -> None:
+    def close(self, *, keep_prompts: bool = True) -> None:
         """See Backend."""
         assert not self.closed
         self.closed = True

@@ -52,7 +52,8 @@ class Midfill:
         }
         settings = {
             "model": {"id": setup.model},
-            "engine": {"n_threads": setup.n_threads, "idle_exit_s": 30},
+            # A prompt of an earlier run would make a cold request a warm one.
+            "engine": {"n_threads": setup.n_threads, "kv_store_mib": 0, "idle_exit_s": 30},
             "completion": completion,
         }
         await self._server.start(self._root, settings)

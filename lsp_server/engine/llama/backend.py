@@ -13,6 +13,7 @@ from lsp_server.engine.job import Clock, Job
 from lsp_server.engine.lanes import Lanes
 from lsp_server.engine.llama.adapters import NO_ADAPTERS, AdapterSet
 from lsp_server.engine.llama.gauge import OwnSpeed
+from lsp_server.engine.llama.keeper import Keeper, open_store
 from lsp_server.engine.llama.model import Aborted, ContextFull, Entry, LlamaModel
 from lsp_server.engine.llama.refresh import refresh
 from lsp_server.engine.llama.reuse import Plan
@@ -46,11 +47,24 @@ log = logging.getLogger("midfill.engine")
 
 
 class LlamaBackend:
-    """Runs jobs on llama.cpp, several at once, reusing the KV cache of earlier prompts."""
+    """Runs jobs on llama.cpp, several at once, reusing the KV cache of earlier prompts.
 
-    def __init__(self, options: EngineOptions, on_progress: Callable[[float], bool]) -> None:
+    Args:
+        options: see EngineOptions.
+        on_progress: called with 0..1 while the model loads; returning False stops it.
+        model_sha256: hash of the model file; without it no prompts are kept on disk.
+    """
+
+    def __init__(
+        self,
+        options: EngineOptions,
+        on_progress: Callable[[float], bool],
+        model_sha256: str = "",
+    ) -> None:
         self._llama = LlamaModel(options, on_progress)
         self._table = SlotTable(options.n_slots, can_move=options.move_kv and self._llama.can_shift)
+        store = open_store(options, self._llama, model_sha256)
+        self._keeper = Keeper(self._llama, self._table, store, self._make_room)
         self._tasks: list[Task] = []
         self._guard = threading.Lock()
         # What the running step evaluates, and whether it is a piece of a prompt.
@@ -84,6 +98,8 @@ class LlamaBackend:
             speculation=self._speculation.describe(),
             n_guessed=self._speculation.n_guessed,
             n_guessed_right=self._speculation.n_right,
+            n_stored_prompts=self._keeper.n_prompts,
+            stored_bytes=self._keeper.n_bytes,
         )
 
     def interrupt(self, job: Job) -> None:
@@ -101,18 +117,21 @@ class LlamaBackend:
         with self._guard:
             self._llama.abort()
 
-    def close(self) -> None:
+    def close(self, *, keep_prompts: bool = True) -> None:
         """See Backend."""
+        self._keeper.close(save=keep_prompts)
         self._llama.close()
 
     def serve(self, lanes: Lanes) -> None:
         """See Backend."""
         self._speculation.learn(self._own_speed.find())
+        self._keeper.on_written = lanes.nudge
         while not lanes.closed:
             self._admit(lanes)
             if self._tasks:
                 self._step()
-            elif not self._refresh(lanes) and not self._gauge(lanes):
+                self._keeper.active()
+            elif not self._use_pause(lanes):
                 lanes.wait()
         for task in list(self._tasks):
             self._end(task, "cancelled")
@@ -124,6 +143,15 @@ class LlamaBackend:
                 self._prefilling and not any(_shares(other, job) for other in self._at_work)
             ):
                 self._llama.abort()
+
+    def _use_pause(self, lanes: Lanes) -> bool:
+        """Do a piece of work that nobody waits for; False if there is none."""
+        return (
+            self._refresh(lanes)
+            or self._keeper.warm_up(lanes)
+            or self._gauge(lanes)
+            or self._keeper.save(lanes)
+        )
 
     def _refresh(self, lanes: Lanes) -> bool:
         """Use a pause to evaluate moved text again; False if there is none, or no pause."""
@@ -224,14 +252,16 @@ class LlamaBackend:
         chosen = self._table.choose(tokens, adapters)
         assert chosen is not None  # a slot is free: nobody else takes jobs
         slot, plan = chosen
+        if 2 * (plan.n_kept + plan.n_moved) < len(slot.tokens):
+            self._keeper.rescue(slot)
         if slot.adapters != adapters:
             self._forget(slot)
             slot.adapters = adapters
         found = self._table.donor(slot, tokens)
-        if found is None or found[1] < plan.n_kept + _MIN_SHARED:
-            return chosen
-        self._share(found[0], slot, found[1])
-        return slot, self._table.plan(slot, tokens, adapters)
+        if found is not None and found[1] >= plan.n_kept + _MIN_SHARED:
+            self._share(found[0], slot, found[1])
+            plan = self._table.plan(slot, tokens, adapters)
+        return slot, self._keeper.restore(slot, plan, tokens) or plan
 
     def _share(self, donor: Slot, slot: Slot, n_shared: int) -> None:
         self._llama.share(donor.seq_id, slot.seq_id, n_shared)
@@ -239,20 +269,21 @@ class LlamaBackend:
         slot.n_shared = n_shared
         donor.n_shared = max(donor.n_shared, n_shared)
 
-    def _make_room(self, slot: Slot, n_needed: int) -> None:
+    def _make_room(self, slot: Slot, n_needed: int) -> bool:
         """Forget the prompts unused for longest until ``n_needed`` cells are free."""
-        for other in self._table.idle_by_age(slot):
-            n_held = sum(len(s.tokens) for s in self._table.slots if s is not slot)
-            if n_held + n_needed <= self._llama.n_ctx:
-                return
-            self._forget(other)
+        others = [other for other in self._table.slots if other is not slot]
+        for other in [None, *self._table.idle_by_age(slot)]:
+            if other is not None:
+                self._keeper.rescue(other)
+                self._forget(other)
+            if sum(len(s.tokens) for s in others) + n_needed <= self._llama.n_ctx:
+                return True
+        return False
 
     def _forget(self, slot: Slot) -> None:
         self._llama.truncate(slot.seq_id, 0)
         self._llama.truncate(slot.parking, 0)
-        slot.tokens = []
-        slot.n_shared = slot.n_prompt = 0
-        slot.settle()
+        slot.clear()
 
     # -- one step ------------------------------------------------------------------------
 
@@ -361,6 +392,7 @@ class LlamaBackend:
             chunk.task.evaluated(chunk.start, chunk.n_tokens)
             if chunk.is_last:
                 self._sample(chunk.task, chunk.first_entry + chunk.n_tokens - 1)
+                self._keeper.prefilled(chunk.task.clock)
 
     def _take(self, task: Task) -> None:
         """Pick the token behind the evaluated one, and behind each guess that came out so."""
@@ -405,6 +437,7 @@ class LlamaBackend:
     def _find_cells(self, task: Task) -> None:
         idle = self._table.idle_by_age(task.slot)
         if idle:
+            self._keeper.rescue(idle[0])
             self._forget(idle[0])
             return
         self._tasks.remove(task)

@@ -6,6 +6,7 @@ call.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -61,6 +62,8 @@ class LlamaModel:
         status: the same, for the user.
         notice: what was not done as asked, and why; "" if all was.
         adapters: LoRA adapters, and which of them are in force.
+        kv_recipe: what the state of a sequence depends on beside the model file; states are
+            exchanged only between models where it is the same.
 
     Raises:
         ModelInvalidError: llama.cpp refuses the file, or it has no FIM tokens.
@@ -77,6 +80,12 @@ class LlamaModel:
         self.n_threads = loaded.placement.n_threads
         self.n_gpu_layers = loaded.placement.n_gpu_layers
         self.tokenizer = Tokenizer(self._weights.pointer)
+        self.kv_recipe: tuple[str | bool, ...] = (
+            llama_cpp.__version__,
+            loaded.placement.type_k,
+            loaded.placement.type_v,
+            self.flash_attention,
+        )
         self._memory = llama_cpp.llama_get_memory(self._context)
         self.n_ctx = int(llama_cpp.llama_n_ctx(self._context))
         self.can_shift = bool(llama_cpp.llama_memory_can_shift(self._memory))
@@ -182,6 +191,61 @@ class LlamaModel:
     def drop(self, seq_id: int, start: int, end: int) -> None:
         """Forget positions ``start`` to ``end`` of a sequence."""
         llama_cpp.llama_memory_seq_rm(self._memory, seq_id, start, end)
+
+    # -- states of sequences -------------------------------------------------------------
+
+    def state_bytes(self, seq_id: int) -> int:
+        """Size of what ``save_state`` would give for a whole sequence."""
+        return int(llama_cpp.llama_state_seq_get_size(self._context, seq_id))
+
+    def save_state(self, seq_id: int, parking: int, length: int) -> bytearray:
+        """The first ``length`` tokens of a sequence, for ``load_state``; empty if that fails.
+
+        Args:
+            seq_id: the sequence; it stays as it is. No shift of its first ``length`` tokens may
+                be pending, that is, a batch was evaluated since they were moved.
+            parking: an empty sequence.
+            length: in tokens; none may be missing before that.
+        """
+        llama_cpp.llama_memory_seq_cp(self._memory, seq_id, parking, 0, length)
+        try:
+            # Caches that forget old positions give back less than a whole prompt.
+            if not self._is_whole(parking, length):
+                return bytearray()
+            state = bytearray(self.state_bytes(parking))
+            buffer = (ctypes.c_uint8 * len(state)).from_buffer(state)
+            n_written = llama_cpp.llama_state_seq_get_data(
+                self._context, buffer, len(state), parking
+            )
+            return state if n_written == len(state) else bytearray()
+        finally:
+            llama_cpp.llama_memory_seq_rm(self._memory, parking, -1, -1)
+
+    def load_state(self, seq_id: int, state: bytearray | memoryview, length: int) -> bool:
+        """Put what ``save_state`` gave into a sequence, in cells of its own.
+
+        Args:
+            seq_id: the sequence; what it held is forgotten in any case.
+            state: writable; checked to be what a model with the same ``kv_recipe`` gave.
+            length: in tokens.
+
+        Returns:
+            Whether it worked; it does not where too few cells are free. The sequence is empty
+            if not.
+        """
+        llama_cpp.llama_memory_seq_rm(self._memory, seq_id, -1, -1)
+        buffer = (ctypes.c_uint8 * len(state)).from_buffer(state)
+        n_read = llama_cpp.llama_state_seq_set_data(self._context, buffer, len(state), seq_id)
+        if n_read == len(state) and self._is_whole(seq_id, length):
+            return True
+        llama_cpp.llama_memory_seq_rm(self._memory, seq_id, -1, -1)
+        return False
+
+    def _is_whole(self, seq_id: int, length: int) -> bool:
+        first = int(llama_cpp.llama_memory_seq_pos_min(self._memory, seq_id))
+        return first == 0 and self.evaluated_length(seq_id) == length
+
+    # -- what comes next -----------------------------------------------------------------
 
     def logprob(self, token: int, index: int) -> float:
         """Natural-log probability of a token behind the batch's entry ``index``."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from context.sequences import common_prefix_length
 from lsp_server.engine.llama.adapters import NO_ADAPTERS, AdapterSet
-from lsp_server.engine.llama.reuse import Plan, plan_reuse
+from lsp_server.engine.llama.reuse import GAP, Plan, plan_reuse
 
 # A prompt that keeps less than this share of a slot's beginning may find more by moving blocks.
 _MIN_KEPT = 0.25
@@ -59,6 +59,18 @@ class Slot:
         self.drifted_from = min(first, kept)
         self.n_drifted += max(abs(block.shift) for block in plan.blocks)
 
+    @property
+    def n_whole(self) -> int:
+        """Leading tokens of the prompt that are evaluated, without a gap."""
+        n_tokens = min(self.n_prompt, len(self.tokens))
+        return self.tokens.index(GAP) if GAP in self.tokens[:n_tokens] else n_tokens
+
+    def clear(self) -> None:
+        """It holds nothing any more."""
+        self.tokens = []
+        self.n_shared = self.n_prompt = 0
+        self.settle()
+
     def settle(self) -> None:
         """All text was evaluated where it stands."""
         self.n_drifted = self.drifted_from = 0
@@ -70,11 +82,15 @@ class SlotTable:
     Args:
         n_slots: number of prompts that are kept.
         can_move: whether blocks can be moved within a sequence.
+
+    Attributes:
+        slots: all of them.
+        can_move: see above.
     """
 
     def __init__(self, n_slots: int, *, can_move: bool = True) -> None:
         self.slots = [Slot(seq_id, n_slots + seq_id) for seq_id in range(n_slots)]
-        self._can_move = can_move
+        self.can_move = can_move
         self._clock = 0
 
     def choose(
@@ -139,4 +155,4 @@ class SlotTable:
         """How a slot gets from what it holds to a prompt with these adapters."""
         held = slot.held(adapters)
         n_shared = slot.n_shared if held else 0
-        return plan_reuse(held, tokens, move=self._can_move, first_source=n_shared)
+        return plan_reuse(held, tokens, move=self.can_move, first_source=n_shared)

@@ -14,6 +14,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from context.types import Segment
 from lsp_server.engine.llama.adapters import NO_ADAPTERS, AdapterSet, File
 from lsp_server.engine.llama.model import Aborted, ContextFull, Entry
@@ -91,6 +93,8 @@ def fake_set(wanted: Sequence[Adapter]) -> AdapterSet:
 class FakeTokenizer:
     """A token a character."""
 
+    n_vocab = 0x110000
+
     def encode(self, segments: Sequence[Segment], heal_bytes: int = 0) -> Encoded:
         """Markers and characters."""
         parts = [[*_ROLES.get(segment.role, ()), *map(ord, segment.text)] for segment in segments]
@@ -120,6 +124,7 @@ class FakeLlama:
     flash_attention = True
     status = None
     notice = ""
+    kv_recipe = ("fake",)
 
     def __init__(self, n_ctx: int, seed: int = 0, *, copies: bool = False) -> None:
         self.tokenizer = FakeTokenizer()
@@ -128,9 +133,13 @@ class FakeLlama:
         self.n_ubatch = 2 * _N_UBATCH
         self.n_evaluated = self.n_batches = 0
         self.copies = copies
+        self.n_evaluated = 0
+        self.n_loaded = 0
         self.predicted: dict[int, int] = {}
         self.before_ubatch: Any = lambda: None
         self._cells: list[Cell] = []
+        # Moved, and their keys not rotated yet: llama.cpp does that before the next batch.
+        self._pending: set[Cell] = set()
         self._aborted = False
         self._chance = random.Random(seed)
 
@@ -157,6 +166,7 @@ class FakeLlama:
         if len(self._cells) + len(entries) > self.n_ctx:
             raise ContextFull
         self.n_batches += 1
+        self._pending.clear()
         for start in range(0, len(entries), _N_UBATCH):
             self.before_ubatch()
             if self._aborted:
@@ -214,11 +224,39 @@ class FakeLlama:
                 if block.source <= parked[id(cell)] < block.source + block.length:
                     assert block.shift == 0 or cell.sequences == {parking}, "shared cells moved"
                     cell.position = parked[id(cell)] + block.shift
+                    if block.shift:
+                        self._pending.add(cell)
 
     def unpark(self, seq_id: int, parking: int, start: int, end: int) -> None:
         """Give a range back."""
         self._copy(parking, seq_id, start, end)
         self.drop(parking, start, end)
+
+    def state_bytes(self, seq_id: int) -> int:
+        """Size of a state."""
+        return len(self._state(self._of(seq_id)))
+
+    def save_state(self, seq_id: int, parking: int, length: int) -> bytearray:
+        """The beginning of a sequence."""
+        assert not self._of(parking)
+        cells = sorted(self._of(seq_id), key=lambda cell: cell.position)[:length]
+        assert [cell.position for cell in cells] == list(range(length))
+        assert self._pending.isdisjoint(cells), "keys not rotated yet"
+        return bytearray(self._state(cells))
+
+    def load_state(self, seq_id: int, state: bytearray | memoryview, length: int) -> bool:
+        """Put a state into cells of its own."""
+        self.truncate(seq_id, 0)
+        cells = msgspec.json.decode(bytes(state), type=list[tuple[int, AdapterSet]])
+        if len(cells) != length or len(self._cells) + length > self.n_ctx:
+            return False
+        self._cells += [Cell(token, at, seq_id, sets) for at, (token, sets) in enumerate(cells)]
+        self.n_loaded += 1
+        return True
+
+    @staticmethod
+    def _state(cells: list[Cell]) -> bytes:
+        return msgspec.json.encode([(cell.token, cell.adapters) for cell in cells])
 
     def _copy(self, source: int, target: int, start: int, end: int) -> None:
         for cell in self._of(source):
