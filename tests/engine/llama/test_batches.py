@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lsp_server.engine.llama import backend as llama_backend
+from lsp_server.engine.llama import cells
 from lsp_server.engine.llama.backend import LlamaBackend
 from lsp_server.engine.llama.speculation import Mode
 from lsp_server.engine.options import EngineOptions
@@ -253,7 +254,7 @@ def test_any_session_gives_every_text_right(
     n_ctx = chance.choice((2600, 2600, 1200)) if guesses else 2600
     monkeypatch.setattr(llama_backend, "_PAUSE_S", 0.0)
     monkeypatch.setattr(llama_backend, "_GAUGE_PAUSE_S", 0.0)
-    monkeypatch.setattr(llama_backend, "_MIN_SHARED", 16)
+    monkeypatch.setattr(cells, "_MIN_SHARED", 16)
     clients = ("a", "b", "c", "d")
     sets = chance.choice(([()], [(), (ONE,)], [(), (), (ONE,), (ONE, OTHER), (LOUD,)]))
     texts = {client: "".join(chance.choices("abcdefgh\n", k=300)) for client in clients}

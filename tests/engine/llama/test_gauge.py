@@ -148,8 +148,10 @@ def test_not_where_it_would_push_prompts_out(
 ) -> None:
     """Without room for its prompt nothing is measured, and no prompt is forgotten for it."""
     llama, driver = engine(monkeypatch, options, 1150)
+    # Waiting already when the thread starts: with no prompt yet there would be room.
+    job = driver.put(Recorder(fim_request("x" * 100, "y")))
     with driver:
-        driver.run(fim_request("x" * 100, "y"))
+        job.wait()
         assert llama.n_evaluated < 200
         assert driver.backend.info().slots[0].n_tokens > 100
 

@@ -12,7 +12,7 @@ import pytest
 
 from lsp_server import paths
 from lsp_server.engine.llama import backend as llama_backend
-from lsp_server.engine.llama import keeper, kv_file, kv_store
+from lsp_server.engine.llama import cells, keeper, kv_file, kv_store
 from lsp_server.engine.llama.backend import LlamaBackend
 from lsp_server.engine.llama.gauge import OwnSpeed
 from lsp_server.engine.llama.kv_file import Meta
@@ -513,7 +513,7 @@ def test_any_session_with_restarts_gives_every_text_right(
     """Edits of several clients, aborts, cancellations, restarts, and files that go bad."""
     chance = random.Random(seed)
     monkeypatch.setattr(llama_backend, "_PAUSE_S", 0.0)
-    monkeypatch.setattr(llama_backend, "_MIN_SHARED", 16)
+    monkeypatch.setattr(cells, "_MIN_SHARED", 16)
     monkeypatch.setattr(keeper, "_MIN_TOKENS", 16)
     monkeypatch.setattr(keeper, "_MIN_GAIN", 4)
     monkeypatch.setattr(keeper, "_SAVE_PAUSE_S", 0.0)

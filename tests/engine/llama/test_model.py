@@ -131,7 +131,7 @@ def start(backend: Driver[LlamaBackend], wanted: Generate) -> Recorder:
     """A job whose prompt is being evaluated."""
     job = Recorder(wanted)
     backend.put(job)
-    while job not in backend.backend._at_work:
+    while job not in backend.backend._way.at_work:
         backend.lanes.wait(0.001)  # what is cancelled before it runs would prove little
     return job
 
@@ -269,6 +269,7 @@ def test_speculation_changes_no_text(
     ]
     plain = [backend.run(each).text for each in wanted]
     speculation = Speculation("on")
+    monkeypatch.setattr(backend.backend._steps, "_speculation", speculation)
     monkeypatch.setattr(backend.backend, "_speculation", speculation)
     assert [backend.run(each).text for each in wanted] == plain
     assert [backend.run(each).text for each in wanted] == plain
