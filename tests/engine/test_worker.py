@@ -14,7 +14,13 @@ from lsp_server.engine.backend import Backend, BackendInfo, serve_in_turn
 from lsp_server.engine.job import Clock, Job
 from lsp_server.engine.lanes import Lanes
 from lsp_server.engine.options import EngineOptions
-from lsp_server.engine.protocol import EngineState, Generate, SlotStatus, StateChange
+from lsp_server.engine.protocol import (
+    EngineState,
+    Generate,
+    PlacementStatus,
+    SlotStatus,
+    StateChange,
+)
 from lsp_server.engine.worker import Worker
 from lsp_server.errors import EngineUnavailableError
 from lsp_server.types import SamplingParams
@@ -39,7 +45,16 @@ class EchoBackend:
     def info(self) -> BackendInfo:
         """See Backend."""
         slots = (SlotStatus(seq_id=0, n_tokens=7),)
-        return BackendInfo(name="echo", n_ctx=99, n_gpu_layers=-1, slots=slots)
+        placement = PlacementStatus(
+            devices=("CUDA0",),
+            n_layers=25,
+            n_gpu_layers=25,
+            split_mode="none",
+            kv_type="f16",
+            host_bytes=1,
+            gpu_bytes=(1,),
+        )
+        return BackendInfo(name="echo", n_ctx=99, n_gpu_layers=25, placement=placement, slots=slots)
 
     def serve(self, lanes: Lanes) -> None:
         """See Backend."""

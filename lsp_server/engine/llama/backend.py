@@ -156,11 +156,12 @@ class LlamaBackend:
     # -- who is at work ------------------------------------------------------------------
 
     def _admit(self, lanes: Lanes) -> None:
-        if lanes.waits("interactive"):
-            self._give_way()
-        self._steps.end_cancelled()
-        while any(not slot.busy for slot in self._table.slots):
-            if (job := lanes.take()) is None:
+        while True:
+            if lanes.waits("interactive"):
+                self._give_way()
+            self._steps.end_cancelled()
+            free = any(not slot.busy for slot in self._table.slots)
+            if not free or (job := lanes.take()) is None:
                 return
             job.running = True
             with refusing(job):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import llama_cpp
 import numpy as np
@@ -62,6 +62,8 @@ class LlamaModel:
         status: the same, for the user.
         notice: what was not done as asked, and why; "" if all was.
         adapters: LoRA adapters, and which of them are in force.
+        shift_pending: whether moved keys are still to be rotated, by the next batch, which cannot
+            be stopped.
         kv_recipe: what the state of a sequence depends on beside the model file; states are
             exchanged only between models where it is the same.
 
@@ -99,6 +101,7 @@ class LlamaModel:
         )
         self._batch = llama_cpp.llama_batch_init(loaded.placement.n_batch, 0, 1)
         self._abort = AbortFlag(self._context)
+        self.shift_pending = False
 
     def close(self) -> None:
         """Free the context and the weights."""
@@ -136,7 +139,7 @@ class LlamaModel:
             batch.n_seq_id[i] = 1
             batch.seq_id[i][0] = seq_id
             batch.logits[i] = wants_logits
-        code = llama_cpp.llama_decode(self._context, batch)
+        code = self._decode(batch)
         if code == 0:
             return
         if code == 2:
@@ -147,6 +150,16 @@ class LlamaModel:
             f"llama.cpp failed to evaluate a batch (code {code}): {self._log.last_error()}",
             code="decode_failed",
         )
+
+    def _decode(self, batch: Any) -> int:
+        if not self.shift_pending:
+            return int(llama_cpp.llama_decode(self._context, batch))
+        # llama.cpp rotates moved keys when it evaluates next, layer by layer. Stopped halfway, it
+        # would rotate the first layers once more the time after.
+        with self._abort.held_back():
+            code = int(llama_cpp.llama_decode(self._context, batch))
+        self.shift_pending = code not in (0, 1)
+        return code
 
     def evaluated_length(self, seq_id: int) -> int:
         """Number of tokens evaluated in a sequence."""
@@ -177,6 +190,7 @@ class LlamaModel:
         for block in right + left:
             end = block.source + block.length
             llama_cpp.llama_memory_seq_add(memory, parking, block.source, end, block.shift)
+            self.shift_pending = True
 
     def unpark(self, seq_id: int, parking: int, start: int, end: int) -> None:
         """Give positions ``start`` to ``end`` of the parking sequence back."""
@@ -202,11 +216,12 @@ class LlamaModel:
         """The first ``length`` tokens of a sequence, for ``load_state``; empty if that fails.
 
         Args:
-            seq_id: the sequence; it stays as it is. No shift of its first ``length`` tokens may
-                be pending, that is, a batch was evaluated since they were moved.
+            seq_id: the sequence; it stays as it is. Nothing is saved while a shift is pending.
             parking: an empty sequence.
             length: in tokens; none may be missing before that.
         """
+        if self.shift_pending:
+            return bytearray()
         llama_cpp.llama_memory_seq_cp(self._memory, seq_id, parking, 0, length)
         try:
             # Caches that forget old positions give back less than a whole prompt.

@@ -122,6 +122,9 @@ class Steps:
 
     def _room(self, n_decoding: int) -> int:
         room = self._llama.n_ubatch - n_decoding
+        if self._llama.shift_pending:
+            # This batch cannot be stopped.
+            room = min(room, 2 * _MIN_CHUNK)
         if len(self.tasks) > 1 and self._prefill_tokens_per_ms:
             room = min(room, max(_MIN_CHUNK, int(_STEP_MS * self._prefill_tokens_per_ms)))
         return room

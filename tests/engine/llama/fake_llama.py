@@ -119,6 +119,7 @@ class FakeLlama:
     """
 
     can_shift = True
+    shift_pending = False
     n_threads = 1
     n_gpu_layers = 0
     flash_attention = True

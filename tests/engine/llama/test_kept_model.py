@@ -43,7 +43,7 @@ def test_a_restart_costs_no_prompt(default_model_cache: Path, flash_attention: s
     with Driver(LlamaBackend(options, lambda _: True, SHA256)) as engine:
         engine.run(fim_request(BEFORE, AFTER))
         first = engine.run(fim_request(BEFORE, AFTER))
-    assert first.text.startswith("json.dump(data, file")
+    assert "json.dump(data, file" in first.text
     (file,) = paths.kv_dir().iterdir()
     assert file.stat().st_size > 500 * 1000
 
@@ -57,7 +57,7 @@ def test_a_restart_costs_no_prompt(default_model_cache: Path, flash_attention: s
         key = engine.run(fim_request(BEFORE + "j", AFTER))
         assert key.last.timings is not None
         assert key.last.timings.n_prompt - key.last.timings.n_reused <= 10
-        assert key.text.startswith("son.dump(data, file")
+        assert "son.dump(data, file" in key.text
 
         llama = engine.backend._llama
         slot = next(s for s in engine.backend._table.slots if not s.tokens)
