@@ -69,7 +69,7 @@ class Steps:
         """One batch: the next token of every job that streams, and a piece of a prompt."""
         self.end_cancelled()
         entries: list[Entry] = []
-        tasks = self._of_one_set()
+        tasks = self._of_one_set(self._most_urgent())
         decoding = [task for task in tasks if task.next_token is not None]
         n_guessed = self._n_guessed(len(decoding))
         for task in decoding:
@@ -87,9 +87,14 @@ class Steps:
         n_room = int(_GUESSED_SHARE * self._llama.n_ubatch) // n_decoding - 1
         return max(0, min(self._speculation.n_most(n_decoding), n_room))
 
-    def _of_one_set(self) -> list[Task]:
-        """Tasks with equal adapters, which are put on the model: a batch has one set of them."""
-        sets = list(dict.fromkeys(task.slot.adapters for task in self.tasks))
+    def _most_urgent(self) -> list[Task]:
+        """Tasks of the first lane at work: a batch for somebody who waits holds nothing else."""
+        first = min((_lane(task) for task in self.tasks), default=0)
+        return [task for task in self.tasks if _lane(task) == first]
+
+    def _of_one_set(self, tasks: list[Task]) -> list[Task]:
+        """Those with equal adapters, which are put on the model: a batch has one set of them."""
+        sets = list(dict.fromkeys(task.slot.adapters for task in tasks))
         if not sets:
             return []
         chosen = self._llama.adapters.in_force
@@ -101,14 +106,14 @@ class Steps:
         if chosen != self._llama.adapters.in_force:
             self._n_turn_steps = 1
             self._llama.adapters.use(chosen)
-        return [task for task in self.tasks if task.slot.adapters == chosen]
+        return [task for task in tasks if task.slot.adapters == chosen]
 
     def _chunks(self, entries: list[Entry], tasks: list[Task]) -> list[_Chunk]:
         """Fill the batch up with pieces of prompts: those first that need least."""
         chunks: list[_Chunk] = []
         room = self._room(len(entries))
         waiting = [task for task in tasks if task.next_token is None]
-        for task in sorted(waiting, key=_urgency):
+        for task in sorted(waiting, key=lambda task: task.n_left):
             if room <= 0:
                 break
             start, tokens, is_last = task.chunk(room)
@@ -245,5 +250,5 @@ class _Chunk:
         self.first_entry = first_entry
 
 
-def _urgency(task: Task) -> tuple[int, int]:
-    return LANES.index(task.job.request.lane), task.n_left
+def _lane(task: Task) -> int:
+    return LANES.index(task.job.request.lane)

@@ -108,6 +108,26 @@ def test_a_key_typed_meanwhile_goes_on_with_what_is_evaluated(
         assert engine.llama.n_evaluated - n_before <= 61 + 2 * 6
 
 
+def test_a_suggestion_is_not_slowed_by_work_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A prompt that nobody waits for is evaluated once the text of who waits is complete."""
+    told: list[str] = []
+
+    def tell(job: Recorder, _chunk: object) -> None:
+        told.append(job.request.lane)
+
+    with Engine(monkeypatch, n_ctx=2000, n_slots=3) as engine:
+        both = [
+            Recorder(fim_request("a" * 20, "b", lane="interactive", max_tokens=30), "a", tell),
+            Recorder(fim_request("c" * 300, "d", lane="warm_up", max_tokens=0), "b", tell),
+        ]
+        with engine.lanes._changed:
+            for job in both:
+                engine.lanes.put(job)
+        for job in both:
+            engine.check(job)
+    assert told == sorted(told)
+
+
 def test_moved_text_is_evaluated_again_in_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """After enough keys the suffix is refreshed when nobody asks; the prompt stays what it is."""
     monkeypatch.setattr(llama_backend, "_PAUSE_S", 0.0)
