@@ -69,7 +69,7 @@ def test_a_failed_engine_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) 
     """Those that wait get its error, and those that come later too."""
     fake_engine.install(monkeypatch)
     engine = Engine(EngineOptions())
-    monkeypatch.setattr(engine._backend, "_step", lambda: 1 // 0)
+    monkeypatch.setattr(engine._backend._steps, "run", lambda: 1 // 0)
     with engine:
         for text in ("first", "second"):
             with pytest.raises(EngineError) as failed:
