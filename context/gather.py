@@ -7,6 +7,7 @@ shown from a unit boundary (a definition, a statement) that moves only in coarse
 
 from __future__ import annotations
 
+from context.behind import definitions_behind
 from context.budget import cut_left, cut_right, estimate_tokens, fitting_head
 from context.imports import import_ranges
 from context.outline import (
@@ -44,7 +45,7 @@ def gather(file: SourceFile, tree: SyntaxTree | None, cursor: int, budget: Budge
     defs = flatten(definitions(root, file.data)) if root is not None else []
     return FileContext(
         prefix=tuple(_prefix(file, tree, defs, cursor, budget.n_prefix_tokens)),
-        suffix=tuple(_suffix(file, defs, cursor, budget.n_suffix_tokens)),
+        suffix=tuple(_suffix(file, cursor, budget.n_suffix_tokens)),
         scope=cursor_scope(file, root, cursor),
     )
 
@@ -240,7 +241,7 @@ def _attributes(
 # -- right of the cursor -----------------------------------------------------------------
 
 
-def _suffix(file: SourceFile, defs: list[Definition], cursor: int, n_tokens: int) -> list[Snippet]:
+def _suffix(file: SourceFile, cursor: int, n_tokens: int) -> list[Snippet]:
     data = file.data
     rest = data[cursor : cursor + 8 * n_tokens]
     text = rest.decode("utf-8", "ignore")  # the slice may end inside a character
@@ -253,10 +254,10 @@ def _suffix(file: SourceFile, defs: list[Definition], cursor: int, n_tokens: int
     end = cursor + len(head.encode("utf-8", "replace"))
     pieces = [_snippet(file, cursor, end, "after_cursor")]
     n_left = n_tokens - estimate_tokens(head)
-    for definition in defs:
-        if definition.start_byte < end or not count:
-            continue
-        piece = _outline(file, definition, signature(definition, data).rstrip(), score=0.3)
+    behind = definitions_behind(file, end)
+    for definition in behind.definitions if count else ():
+        text = signature(definition, behind.data).rstrip()
+        piece = _outline(file, definition, text, score=0.3, start=behind.start)
         n_left -= estimate_tokens(piece.text)
         if n_left < 0:
             break
@@ -291,13 +292,16 @@ def _snippet(
     )
 
 
-def _outline(file: SourceFile, definition: Definition, text: str, score: float = 0.5) -> Snippet:
+def _outline(
+    file: SourceFile, definition: Definition, text: str, score: float = 0.5, start: int = 0
+) -> Snippet:
+    """An outline in place of a definition, whose offsets count from ``start``."""
     # One blank line between outlines of the top level keeps the file's look.
     gap = "" if definition.indent or definition.kind == "constant" else "\n"
     return _snippet(
         file,
-        definition.start_byte,
-        definition.end_byte,
+        start + definition.start_byte,
+        start + definition.end_byte,
         "outline",
         f"{text}\n{gap}",
         score,

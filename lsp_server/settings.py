@@ -51,7 +51,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How the engine process runs.
 
     Args:
-        n_ctx: cells of the KV cache, shared by all slots; 0 chooses (8,192 on a CPU, 32,768 on
+        n_ctx: cells of the KV cache, shared by all slots; 0 chooses (4,096 on a CPU, 32,768 on
             a GPU).
         n_slots: prompts kept in the KV cache.
         move_kv: whether text that stands elsewhere in a new prompt is moved in the KV cache

@@ -135,7 +135,7 @@ def report(bench: Bench) -> Part:
         sentence = f"{show(share, 'percent')} of a warm prompt's tokens are reused."
     faster = ttft_ratio(warm)
     if not math.isnan(faster.value):
-        name = "First token p50, warm, moved text over evaluated text"
+        name = "First token, mean of all keys, warm, moved text over evaluated text"
         verdicts.append(
             against(name, faster, 1.0, "the level of", unit="ratio", higher_is_better=False)
         )
@@ -153,7 +153,10 @@ def reused_share(records: Sequence[Key]) -> Figure:
 
 
 def ttft_ratio(records: Sequence[Key]) -> Figure:
-    """Median time to the first token with moving over that without, on the same requests."""
+    """Mean time to the first token with moving over that without, on the same requests.
+
+    Not the median: at half of the keys a word is typed on, and nothing is moved or evaluated.
+    """
     with_move = {r.step: r.ttft_ms for r in records if r.move and r.ttft_ms}
     without = {r.step: r.ttft_ms for r in records if not r.move and r.ttft_ms}
     pairs = [(step, ms, without[step]) for step, ms in with_move.items() if step in without]
@@ -162,9 +165,7 @@ def ttft_ratio(records: Sequence[Key]) -> Figure:
     return cluster_bootstrap(
         pairs,
         lambda pair: pair[0],
-        lambda drawn: (
-            percentile([p[1] for p in drawn], 0.5) / percentile([p[2] for p in drawn], 0.5)
-        ),
+        lambda drawn: sum(p[1] for p in drawn) / sum(p[2] for p in drawn),
         n_resamples=_N_RESAMPLES,
     )
 

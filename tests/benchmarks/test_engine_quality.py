@@ -82,7 +82,7 @@ def test_moved_text_gives_the_same_cells_as_evaluated_text() -> None:
         index = moved.become(wanted, move=True)
         assert llama.sequence(1) == moved.tokens == wanted
         assert llama.predicted[index] == predict(wanted)
-    assert llama.n_evaluated - n_before == 5 * 7
+    assert llama.n_evaluated - n_before == 5 * 5
     assert moved.n_moved == 5
     # The other strip, whose beginning is in the same cells, is as it was.
     assert llama.sequence(0) == final == moved.tokens

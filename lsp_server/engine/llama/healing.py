@@ -24,9 +24,11 @@ class Vocabulary:
     """
 
     def __init__(self, pieces: Sequence[bytes]) -> None:
-        order = sorted((piece, token) for token, piece in enumerate(pieces) if piece)
-        self._pieces = [piece for piece, _ in order]
-        self._ids = np.array([token for _, token in order], dtype=np.int32)
+        order = sorted(
+            (token for token, piece in enumerate(pieces) if piece), key=pieces.__getitem__
+        )
+        self._pieces = [pieces[token] for token in order]
+        self._ids = np.array(order, dtype=np.int32)
 
     def fitting(self, wanted: bytes) -> Ids:
         """Ids of the tokens that begin with ``wanted``, and of those it begins with.

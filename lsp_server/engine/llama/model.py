@@ -7,6 +7,7 @@ call.
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -102,9 +103,15 @@ class LlamaModel:
         self._batch = llama_cpp.llama_batch_init(loaded.placement.n_batch, 0, 1)
         self._abort = AbortFlag(self._context)
         self.shift_pending = False
+        # Nobody who types a word should wait for it.
+        self._vocabulary = threading.Thread(
+            target=lambda: self.tokenizer.vocabulary, name="vocabulary", daemon=True
+        )
+        self._vocabulary.start()
 
     def close(self) -> None:
         """Free the context and the weights."""
+        self._vocabulary.join()
         llama_cpp.llama_batch_free(self._batch)
         llama_cpp.llama_free(self._context)
         self._weights.close()
@@ -201,6 +208,11 @@ class LlamaModel:
         """Let a sequence have the first ``length`` tokens of another too, in the same cells."""
         llama_cpp.llama_memory_seq_rm(self._memory, seq_id, -1, -1)
         llama_cpp.llama_memory_seq_cp(self._memory, donor, seq_id, 0, length)
+
+    def move(self, seq_id: int, start: int, end: int, n_places: int) -> None:
+        """Move positions ``start`` to ``end`` of a sequence to where there is none."""
+        llama_cpp.llama_memory_seq_add(self._memory, seq_id, start, end, n_places)
+        self.shift_pending = True
 
     def drop(self, seq_id: int, start: int, end: int) -> None:
         """Forget positions ``start`` to ``end`` of a sequence."""

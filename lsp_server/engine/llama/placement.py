@@ -30,7 +30,9 @@ from lsp_server.models.shape import ModelShape
 # 128 was 3 to 5 % slower on two cores.
 _N_UBATCH_CPU, _N_UBATCH_GPU = 256, 512
 _N_BATCH = 512
-_N_CTX_CPU, _N_CTX_GPU = 8192, 32768
+# llama.cpp turns the keys of all cells, used or not, whenever some are moved: on two cores that
+# takes as long as one step of one token here, and with 8,192 cells twice as long.
+_N_CTX_CPU, _N_CTX_GPU = 4096, 32768
 # Below this a prompt and its suggestion find no room.
 _N_CTX_FLOOR = 2048
 _N_CTX_STEP = 256

@@ -24,8 +24,10 @@ GAP = -1
 _N_GRAM = 8
 # Below this, moving saves less than a step of evaluation costs.
 _MIN_BLOCK = 24
-# The marker between prefix and suffix, and the first four tokens behind it.
-_N_SEAM = 5
+# The marker between prefix and suffix, and the first two tokens behind it. With one or four of them
+# the distribution at the end differs as little from that of full evaluation (median KL 0.005 to
+# 0.007); each costs half a step of one token.
+_N_SEAM = 3
 _MAX_CANDIDATES = 8
 
 

@@ -134,11 +134,18 @@ class Tokenizer:
 
     @functools.cached_property
     def vocabulary(self) -> Vocabulary:
-        """All tokens by their bytes; made when it is first needed."""
-        ids = range(self.n_vocab)
-        return Vocabulary(
-            [b"" if self.is_control(i) or self.is_stop(i) else self.piece(i) for i in ids]
-        )
+        """All tokens by their bytes; made when it is first needed, which takes half a second."""
+        # A buffer of its own: another thread may be at work.
+        buffer = ctypes.create_string_buffer(_MAX_PIECE_BYTES)
+        to_piece = llama_cpp.llama_token_to_piece
+        pieces: list[bytes] = []
+        for token in range(self.n_vocab):
+            # Markers have no bytes here.
+            size = to_piece(self.vocab, token, buffer, _MAX_PIECE_BYTES, 0, False)
+            piece = buffer.raw[:size] if size > 0 else b""
+            # llama.cpp counts some texts as end of generation that the file does not mark so.
+            pieces.append(b"" if piece[:1] in (b"<", b"_") and self.is_stop(token) else piece)
+        return Vocabulary(pieces)
 
     def is_control(self, token: int) -> bool:
         """Whether the token is a marker and not text."""

@@ -208,6 +208,14 @@ class FakeLlama:
                 cell.sequences.discard(seq_id)
         self._cells = [cell for cell in self._cells if cell.sequences]
 
+    def move(self, seq_id: int, start: int, end: int, n_places: int) -> None:
+        """Give a range other positions."""
+        for cell in self._of(seq_id):
+            if start <= cell.position < end:
+                assert cell.sequences == {seq_id}, "shared cells moved"
+                cell.position += n_places
+                self._pending.add(cell)
+
     def share(self, donor: int, seq_id: int, length: int) -> None:
         """Let a sequence have the beginning of another too."""
         self.truncate(seq_id, 0)

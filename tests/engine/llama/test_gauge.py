@@ -49,7 +49,7 @@ def test_a_line_behind_a_key_is_what_is_timed(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(time, "perf_counter", lambda: now_s)
     found = gauge(llama, 0)  # type: ignore[arg-type]
     assert found is not None
-    assert found.first_line_ms == pytest.approx(18 + 10 * 11)
+    assert found.first_line_ms == pytest.approx(15 + 11 + 10 * 11)
     assert found.decode_tokens_per_s == pytest.approx(1000 / 11)
     assert found.step_ms == pytest.approx({1: 11, 2: 12, 4: 14, 8: 18, 16: 26})
     assert found.prefill_tokens_per_s == pytest.approx(32 / 0.042)

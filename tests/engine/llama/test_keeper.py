@@ -91,7 +91,7 @@ def test_the_next_engine_goes_on_where_the_last_one_left(monkeypatch: pytest.Mon
         engine.check(job)
         assert engine.llama.n_loaded == 1
         assert job.last.timings is not None
-        assert job.last.timings.n_prompt - job.last.timings.n_reused == 7
+        assert job.last.timings.n_prompt - job.last.timings.n_reused == 5
         assert engine.llama.n_evaluated < 7 + 13
 
 
@@ -215,7 +215,7 @@ def test_moved_text_is_remembered_as_such(monkeypatch: pytest.MonkeyPatch) -> No
         n_drifted = engine.backend._table.slots[0].n_drifted
     assert n_drifted == 11
     (meta,) = stored()
-    assert (meta.n_drifted, meta.drifted_from) == (n_drifted, 1 + len(BEFORE) + 11 + 5)
+    assert (meta.n_drifted, meta.drifted_from) == (n_drifted, 1 + len(BEFORE) + 11 + 3)
     monkeypatch.setattr(llama_backend, "_PAUSE_S", 0.0)
     refreshed = threading.Event()
 
@@ -369,7 +369,7 @@ def test_a_prompt_that_loses_its_slot_is_saved(
         saved.wait(1)
         n_before = engine.llama.n_evaluated
         engine.check(engine.ask(BEFORE + "x", AFTER, max_tokens=0))
-        assert engine.llama.n_evaluated - n_before == 7
+        assert engine.llama.n_evaluated - n_before == 5
 
 
 def test_saving_does_not_slow_a_fast_machine_down(

@@ -151,7 +151,7 @@ def test_the_cpu_is_the_last_resort(llama: Llama, run: Callable[..., Loaded]) ->
     llama.memory = machine(64, 24)
     llama.refuse_context = lambda placement, _: "no alloc" if placement.n_gpu_layers else ""
     loaded = run()
-    assert (loaded.placement.n_gpu_layers, loaded.placement.n_ctx) == (0, 8192)
+    assert (loaded.placement.n_gpu_layers, loaded.placement.n_ctx) == (0, 4096)
     assert loaded.notice.startswith("The model runs on the CPU and the context was lowered")
     assert llama.open == 1
 

@@ -30,11 +30,11 @@ def first(memory: Memory, model: ModelShape = SEVEN_B, **options: Any) -> Placem
 @pytest.mark.parametrize(
     ("memory", "options", "expected"),
     [
-        (machine(64), {}, {"n_gpu_layers": 0, "n_ctx": 8192, "type_k": "f16", "n_ubatch": 256}),
+        (machine(64), {}, {"n_gpu_layers": 0, "n_ctx": 4096, "type_k": "f16", "n_ubatch": 256}),
         (machine(64, 24), {}, {"n_gpu_layers": ALL, "n_ctx": 32768, "n_ubatch": 512}),
         (machine(64, 24), {"n_ctx": 4096}, {"n_gpu_layers": ALL, "n_ctx": 4096}),
-        (machine(64, 24), {"n_gpu_layers": 0}, {"n_gpu_layers": 0, "n_ctx": 8192}),
-        (machine(64, 24), {"n_gpu_layers": 10}, {"n_gpu_layers": 10, "n_ctx": 8192}),
+        (machine(64, 24), {"n_gpu_layers": 0}, {"n_gpu_layers": 0, "n_ctx": 4096}),
+        (machine(64, 24), {"n_gpu_layers": 10}, {"n_gpu_layers": 10, "n_ctx": 4096}),
         (machine(64, 24), {"n_gpu_layers": 900}, {"n_gpu_layers": ALL}),
         (machine(64, 24), {"kv_type": "q8_0"}, {"type_k": "q8_0", "type_v": "q8_0"}),
         (machine(64, 24), {"kv_type": "q8_0"}, {"flash_attention": "on", "n_ctx": 32768}),
@@ -47,14 +47,14 @@ def first(memory: Memory, model: ModelShape = SEVEN_B, **options: Any) -> Placem
         (machine(64, 4.9), {}, {"n_gpu_layers": ALL, "n_ctx": 2048, "type_v": "f16"}),
         (machine(64, 4.82), {}, {"n_gpu_layers": ALL, "n_ctx": 2048, "type_v": "q8_0"}),
         (machine(64, 2.5), {}, {"n_gpu_layers": 11, "n_ctx": 2048, "type_v": "q8_0"}),
-        (machine(64, 0.3), {}, {"n_gpu_layers": 0, "n_ctx": 8192, "type_v": "f16"}),
+        (machine(64, 0.3), {}, {"n_gpu_layers": 0, "n_ctx": 4096, "type_v": "f16"}),
         # A CPU with little memory.
-        (machine(5.5), {}, {"n_gpu_layers": 0, "n_ctx": 8192}),
-        (machine(5.35), {}, {"n_gpu_layers": 0, "n_ctx": 4096}),
+        (machine(5.5), {}, {"n_gpu_layers": 0, "n_ctx": 4096}),
+        (machine(5.2), {}, {"n_gpu_layers": 0, "n_ctx": 2048}),
         # What the user set comes down as well.
         (machine(64, 5.5), {"n_ctx": 20000}, {"n_ctx": 9984}),
         (machine(64, 4.82), {"kv_type": "f16"}, {"type_k": "q8_0", "n_ctx": 2048}),
-        (machine(64, 2.5), {"n_gpu_layers": 5}, {"n_gpu_layers": 5, "n_ctx": 8192}),
+        (machine(64, 2.5), {"n_gpu_layers": 5}, {"n_gpu_layers": 5, "n_ctx": 4096}),
         (machine(64, 2.5), {"n_gpu_layers": 20}, {"n_gpu_layers": 11, "n_ctx": 2048}),
         # Below the floor nothing is halved.
         (machine(64, 24), {"n_ctx": 512}, {"n_ctx": 512}),
@@ -165,7 +165,6 @@ def test_the_order_of_coming_down() -> None:
     fewer = [layers for _, _, layers in seen[6:10]]
     assert fewer == [27, 20, 13, 6]
     assert seen[10:] == [
-        (8192, "f16", 0),
         (4096, "f16", 0),
         (2048, "f16", 0),
         (2048, "q8_0", 0),

@@ -9,7 +9,7 @@ import pytest
 from lsp_server.engine.llama.reuse import GAP, Plan, plan_reuse
 
 SUF, MID = 1, 2
-N_SEAM = 5
+N_SEAM = 3
 
 
 class Cells:
