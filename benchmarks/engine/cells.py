@@ -131,7 +131,7 @@ class Strip:
         if healing.wanted:
             fitting = tokenizer.vocabulary.fitting(healing.wanted)
             return self._llama.best_among(fitting, index)[0] if len(fitting) else None
-        token = int(sampler.pick(index))
+        token = int(sampler.pick(self._llama.logits(index)))
         return None if tokenizer.is_stop(token) else token
 
 
@@ -146,7 +146,7 @@ def logprobs(llama: LlamaModel, index: int) -> Logprobs:
         Shape (n_vocab,).
     """
     # A copy: the next evaluation writes over the model's own.
-    logits = np.array(llama._logits(index), dtype=np.float64)
+    logits = np.array(llama.logits(index), dtype=np.float64)
     logits -= logits.max()
     return np.asarray(logits - np.log(np.exp(logits).sum()))
 

@@ -28,7 +28,7 @@ _N_VOCAB = 128
 class FakeModel(FakeLlama):
     """A fake whose logits have their top at what it predicts."""
 
-    def _logits(self, index: int) -> Any:
+    def logits(self, index: int) -> Any:
         logits = np.zeros(_N_VOCAB, dtype=np.float32)
         logits[self.predicted[index]] = 5.0
         return logits

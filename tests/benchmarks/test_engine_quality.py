@@ -137,7 +137,7 @@ def test_logprobs_are_those_of_the_logits() -> None:
     """They add up to one, and large logits do no harm."""
 
     class Model:
-        def _logits(self, index: int) -> Any:
+        def logits(self, index: int) -> Any:
             assert index == 3
             return np.array([1000.0, 1000.0, 1000.0 + math.log(2)], dtype=np.float32)
 

@@ -190,7 +190,7 @@ class _Bench:
         started_s = time.perf_counter()
         self._llama.decode(entries)
         # A GPU works on while decode returns; to pick a token is to wait for it.
-        self._sampler.pick(n_tokens - 1)
+        self._sampler.pick(self._llama.logits(n_tokens - 1))
         self._length = end
         return max(time.perf_counter() - started_s, 1e-6)
 

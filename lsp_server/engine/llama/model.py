@@ -19,7 +19,7 @@ from lsp_server.engine.llama.healing import Ids
 from lsp_server.engine.llama.loading import load
 from lsp_server.engine.llama.native import AbortFlag, NativeLog
 from lsp_server.engine.llama.reuse import Block
-from lsp_server.engine.llama.sampler import Sampler
+from lsp_server.engine.llama.sampler import Logits, Sampler
 from lsp_server.engine.llama.tokenizer import Tokenizer
 from lsp_server.engine.options import EngineOptions
 from lsp_server.errors import EngineError
@@ -276,7 +276,7 @@ class LlamaModel:
 
     def logprob(self, token: int, index: int) -> float:
         """Natural-log probability of a token behind the batch's entry ``index``."""
-        logits = self._logits(index)
+        logits = self.logits(index)
         top = float(logits.max())
         total = float(np.exp(logits - top).sum())
         return float(logits[token]) - top - float(np.log(total))
@@ -288,12 +288,17 @@ class LlamaModel:
             ids: shape (n,), not empty.
             index: of the batch's entry behind which it stands.
         """
-        logits = self._logits(index)[ids]
+        logits = self.logits(index)[ids]
         best = int(np.argmax(logits))
         total = float(np.exp(logits - logits[best]).sum())
         return int(ids[best]), -float(np.log(total))
 
-    def _logits(self, index: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    def logits(self, index: int) -> Logits:
+        """Of the vocabulary, behind the batch's entry ``index``; overwritten by the next batch.
+
+        Returns:
+            Shape (n_vocab,).
+        """
         pointer = llama_cpp.llama_get_logits_ith(self._context, index)
         return np.ctypeslib.as_array(pointer, shape=(self.tokenizer.n_vocab,))
 
@@ -301,4 +306,4 @@ class LlamaModel:
 
     def sampler(self, params: SamplingParams) -> Sampler:
         """What picks the tokens of one request."""
-        return Sampler(self._context, self.tokenizer.vocab, params)
+        return Sampler(self.tokenizer.vocab, params)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import llama_cpp
+import numpy as np
 
 from lsp_server.types import SamplingParams
 
 # The likeliest so many are looked at: sorting the whole vocabulary for top-p costs a millisecond.
 _TOP_K = 40
 _N_PENALIZED = 64
+# Tokens so far below the likeliest one never come into the choice (e⁻¹⁶ is 10⁻⁷ of its probability,
+# at a temperature of 1; a penalty may take the likeliest ones down to them). Left out before the
+# chain, they cost nothing there: a list of the whole vocabulary takes it half a millisecond.
+_REACH = 16.0
+
+Logits = np.ndarray[tuple[int], np.dtype[np.float32]]
+_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 
 
 def temperature_at(params: SamplingParams, step: int) -> float:
@@ -32,13 +41,11 @@ class Sampler:
     likelier than the text tokens at hand; small models seldom put one of them on top by themselves.
 
     Args:
-        context: of the model.
         vocab: of the model; without one the infill rule is left out.
         params: how tokens are picked.
     """
 
-    def __init__(self, context: Any, vocab: Any, params: SamplingParams) -> None:
-        self._context = context
+    def __init__(self, vocab: Any, params: SamplingParams) -> None:
         self._params = params
         self._n_picked = 0
         chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
@@ -59,11 +66,25 @@ class Sampler:
         else:
             add(chain, llama_cpp.llama_sampler_init_greedy())
 
-    def pick(self, index: int) -> int:
-        """The token behind the batch's entry ``index``; the chain takes note of it."""
+    def pick(self, logits: Logits) -> int:
+        """The next token, of which the chain takes note.
+
+        Args:
+            logits: of the vocabulary, shape (n_vocab,).
+        """
         self._cool_down()
         self._n_picked += 1
-        return int(llama_cpp.llama_sampler_sample(self._chain, self._context, index))
+        reach = _REACH * max(1.0, self._temperature) * self._params.repeat_penalty
+        ids = np.flatnonzero(logits > logits.max() - reach)
+        candidates = np.zeros(len(ids), dtype=_CANDIDATE)
+        candidates["id"] = ids
+        candidates["logit"] = logits[ids]
+        data = candidates.ctypes.data_as(llama_cpp.llama_token_data_p)
+        chosen = llama_cpp.llama_token_data_array(data, len(ids), -1, False)
+        llama_cpp.llama_sampler_apply(self._chain, ctypes.byref(chosen))
+        token = int(chosen.data[chosen.selected].id)
+        llama_cpp.llama_sampler_accept(self._chain, token)
+        return token
 
     def accept(self, token: int) -> None:
         """Take note of a token that was not picked here, so that it counts for the penalty."""

@@ -166,7 +166,7 @@ class Task:
             token, logprob = self._llama.best_among(fitting, index)
             self._sampler.accept(token)
         else:
-            token = self._sampler.pick(index)
+            token = self._sampler.pick(self._llama.logits(index))
             if self._llama.tokenizer.is_stop(token):
                 self.job.send(self._watch.flush() + self._utf8.decode(b"", final=True))
                 return "stop"

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from context.types import Segment
 from lsp_server.engine.llama.adapters import NO_ADAPTERS, AdapterSet, File
 from lsp_server.engine.llama.model import Aborted, ContextFull, Entry
 from lsp_server.engine.llama.reuse import Block
+from lsp_server.engine.llama.sampler import Logits
 from lsp_server.engine.llama.tokenizer import Encoded
 from lsp_server.engine.protocol import Adapter, Generate
 from lsp_server.models.adapter import invalid
@@ -42,12 +44,9 @@ class Cell:
 class FakeSampler:
     """Takes what the fake predicts."""
 
-    def __init__(self, llama: FakeLlama) -> None:
-        self._llama = llama
-
-    def pick(self, index: int) -> int:
-        """The token behind an entry."""
-        return self._llama.predicted[index]
+    def pick(self, logits: Logits) -> int:
+        """The likeliest token."""
+        return int(np.argmax(logits))
 
     def accept(self, token: int) -> None:
         """What was generated before changes nothing."""
@@ -150,7 +149,12 @@ class FakeLlama:
 
     def sampler(self, params: object) -> FakeSampler:
         """What picks."""
-        return FakeSampler(self)
+        return FakeSampler()
+
+    def logits(self, index: int) -> Logits:
+        """Those that are highest at the token behind an entry."""
+        token = self.predicted[index]
+        return np.arange(token + 1, dtype=np.float32)
 
     # -- cells ---------------------------------------------------------------------------
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Sequence
 
-import llama_cpp
+import numpy as np
 import pytest
 
 from lsp_server.engine.llama.sampler import Sampler, temperature_at
@@ -15,32 +14,14 @@ Pick = Callable[[Sequence[float]], int]
 
 
 @pytest.fixture
-def picking(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pick]:
-    """Makes functions that pick a token by its logits, as the chain does behind a model."""
-    logits: list[float] = []
-
-    def sample(chain: object, _context: object, _index: int) -> int:
-        data = (llama_cpp.llama_token_data * len(logits))(
-            *(llama_cpp.llama_token_data(n, logit, 0.0) for n, logit in enumerate(logits))
-        )
-        array = llama_cpp.llama_token_data_array(data, len(logits), -1, False)
-        llama_cpp.llama_sampler_apply(chain, ctypes.byref(array))
-        token = int(array.data[array.selected].id)
-        llama_cpp.llama_sampler_accept(chain, token)
-        return token
-
-    monkeypatch.setattr(llama_cpp, "llama_sampler_sample", sample)
+def picking() -> Callable[..., Pick]:
+    """Makes functions that pick a token by its logits."""
 
     def make(params: SamplingParams, accepted: Sequence[int] = ()) -> Pick:
-        sampler = Sampler(None, None, params)
+        sampler = Sampler(None, params)
         for token in accepted:
             sampler.accept(token)
-
-        def pick(given: Sequence[float]) -> int:
-            logits[:] = given
-            return sampler.pick(0)
-
-        return pick
+        return lambda logits: sampler.pick(np.array(logits, dtype=np.float32))
 
     return make
 
@@ -162,8 +143,20 @@ def test_the_penalty_outlives_the_cooling(picking: Callable[..., Pick]) -> None:
     assert [pick(logits) for _ in range(4)] == [0, 1, 2, 0]
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_large_vocabulary_is_narrowed_before_the_chain(
+    picking: Callable[..., Pick], temperature: float
+) -> None:
+    """What is far below the likeliest token is left out; ids stay those of the vocabulary."""
+    logits = [-30.0] * 150_000
+    logits[77_777], logits[149_999] = 5.0, 4.9
+    pick = picking(params(temperature=temperature, seed=1))
+    expected = {77_777} if temperature == 0 else {77_777, 149_999}
+    assert {pick(logits) for _ in range(40)} == expected
+
+
 def test_close_is_safe_twice() -> None:
     """The chain is freed once."""
-    sampler = Sampler(None, None, params(temperature=1.0))
+    sampler = Sampler(None, params(temperature=1.0))
     sampler.close()
     sampler.close()
