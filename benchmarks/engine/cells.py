@@ -131,7 +131,7 @@ class Strip:
         if healing.wanted:
             fitting = tokenizer.vocabulary.fitting(healing.wanted)
             return self._llama.best_among(fitting, index)[0] if len(fitting) else None
-        token = int(sampler.pick(self._llama.logits(index)))
+        token = int(sampler.pick(self._llama.logits(index)).token)
         return None if tokenizer.is_stop(token) else token
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,6 +12,7 @@ import msgspec
 from benchmarks.engine.bench import Bench, Part, resampled
 from benchmarks.engine.clients import N_GEN, N_PROMPT, options_for
 from benchmarks.engine.driver import Engine, Recorded
+from benchmarks.engine.timer import DecodeTimer
 from benchmarks.engine.words import Words, request
 from benchmarks.figures import Figure, percentile, wilson
 from benchmarks.summary import Column, Table, Verdict, show
@@ -36,7 +38,8 @@ class Keystroke(msgspec.Struct, frozen=True, kw_only=True, tag="keystroke"):
         repetition: its number.
         alone_ms: time to its first token when nobody else asks.
         beside_ms: the same while others stream and evaluate prompts.
-        n_before: how many of the others' prompts were evaluated before its own.
+        n_before: how many of the others' prompts were evaluated before its own, by an evaluation
+            that began after it.
     """
 
     beside: Lane
@@ -90,8 +93,15 @@ def _keystroke(engine: Engine, words: Words, turn: _Turn) -> Keystroke:
         repetition=turn.repetition,
         alone_ms=alone.timings.ttft_ms,
         beside_ms=key.timings.ttft_ms,
-        n_before=sum(key.created_s < other.prefilled_s < key.prefilled_s for other in others),
+        n_before=_n_before(key, others, engine.timer),
     )
+
+
+def _n_before(key: Recorded, others: Sequence[Recorded], timer: DecodeTimer) -> int:
+    """How many others got there first by an evaluation that began after the key."""
+    later = [step for step in timer.steps if step.started_s > key.created_s]
+    first_s = min((step.ended_s for step in later), default=math.inf)
+    return sum(first_s < other.prefilled_s < key.prefilled_s for other in others)
 
 
 def _busy(engine: Engine, words: Words, turn: _Turn) -> list[Recorded]:

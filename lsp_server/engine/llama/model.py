@@ -274,13 +274,6 @@ class LlamaModel:
 
     # -- what comes next -----------------------------------------------------------------
 
-    def logprob(self, token: int, index: int) -> float:
-        """Natural-log probability of a token behind the batch's entry ``index``."""
-        logits = self.logits(index)
-        top = float(logits.max())
-        total = float(np.exp(logits - top).sum())
-        return float(logits[token]) - top - float(np.log(total))
-
     def best_among(self, ids: Ids, index: int) -> tuple[int, float]:
         """The likeliest of some tokens, and its natural-log probability among them.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import llama_cpp
 import numpy as np
@@ -20,6 +21,19 @@ _REACH = 16.0
 
 Logits = np.ndarray[tuple[int], np.dtype[np.float32]]
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+
+
+class Picked(NamedTuple):
+    """A token that was picked.
+
+    Args:
+        token: its id.
+        logprob: natural log of its probability before any sampler. Tokens far below the likeliest
+            one are left out of the sum, which changes it by less than 0.02, mostly by far less.
+    """
+
+    token: int
+    logprob: float
 
 
 def temperature_at(params: SamplingParams, step: int) -> float:
@@ -66,7 +80,7 @@ class Sampler:
         else:
             add(chain, llama_cpp.llama_sampler_init_greedy())
 
-    def pick(self, logits: Logits) -> int:
+    def pick(self, logits: Logits) -> Picked:
         """The next token, of which the chain takes note.
 
         Args:
@@ -74,17 +88,24 @@ class Sampler:
         """
         self._cool_down()
         self._n_picked += 1
+        top = float(logits.max())
         reach = _REACH * max(1.0, self._temperature) * self._params.repeat_penalty
-        ids = np.flatnonzero(logits > logits.max() - reach)
+        ids = np.flatnonzero(logits > top - reach)
+        near = logits[ids]
+        token = self._apply(ids, near)
+        llama_cpp.llama_sampler_accept(self._chain, token)
+        total = float(np.exp(near - top).sum())
+        return Picked(token, float(logits[token]) - top - math.log(total))
+
+    def _apply(self, ids: np.ndarray[Any, np.dtype[np.int64]], logits: Logits) -> int:
+        """What the chain chooses among some tokens."""
         candidates = np.zeros(len(ids), dtype=_CANDIDATE)
         candidates["id"] = ids
-        candidates["logit"] = logits[ids]
+        candidates["logit"] = logits
         data = candidates.ctypes.data_as(llama_cpp.llama_token_data_p)
         chosen = llama_cpp.llama_token_data_array(data, len(ids), -1, False)
         llama_cpp.llama_sampler_apply(self._chain, ctypes.byref(chosen))
-        token = int(chosen.data[chosen.selected].id)
-        llama_cpp.llama_sampler_accept(self._chain, token)
-        return token
+        return int(chosen.data[chosen.selected].id)
 
     def accept(self, token: int) -> None:
         """Take note of a token that was not picked here, so that it counts for the penalty."""

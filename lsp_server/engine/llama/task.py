@@ -166,11 +166,10 @@ class Task:
             token, logprob = self._llama.best_among(fitting, index)
             self._sampler.accept(token)
         else:
-            token = self._sampler.pick(self._llama.logits(index))
+            token, logprob = self._sampler.pick(self._llama.logits(index))
             if self._llama.tokenizer.is_stop(token):
                 self.job.send(self._watch.flush() + self._utf8.decode(b"", final=True))
                 return "stop"
-            logprob = self._llama.logprob(token, index)
         self.clock.n_generated += 1
         beyond = self._healing.feed(self._llama.tokenizer.piece(token))
         if beyond:

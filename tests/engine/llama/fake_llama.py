@@ -21,7 +21,7 @@ from context.types import Segment
 from lsp_server.engine.llama.adapters import NO_ADAPTERS, AdapterSet, File
 from lsp_server.engine.llama.model import Aborted, ContextFull, Entry
 from lsp_server.engine.llama.reuse import Block
-from lsp_server.engine.llama.sampler import Logits
+from lsp_server.engine.llama.sampler import Logits, Picked
 from lsp_server.engine.llama.tokenizer import Encoded
 from lsp_server.engine.protocol import Adapter, Generate
 from lsp_server.models.adapter import invalid
@@ -44,9 +44,9 @@ class Cell:
 class FakeSampler:
     """Takes what the fake predicts."""
 
-    def pick(self, logits: Logits) -> int:
+    def pick(self, logits: Logits) -> Picked:
         """The likeliest token."""
-        return int(np.argmax(logits))
+        return Picked(int(np.argmax(logits)), -0.5)
 
     def accept(self, token: int) -> None:
         """What was generated before changes nothing."""
@@ -142,10 +142,6 @@ class FakeLlama:
         self._pending: set[Cell] = set()
         self._aborted = False
         self._chance = random.Random(seed)
-
-    def logprob(self, token: int, index: int) -> float:
-        """Any."""
-        return -0.5
 
     def sampler(self, params: object) -> FakeSampler:
         """What picks."""

@@ -30,7 +30,7 @@ def first(memory: Memory, model: ModelShape = SEVEN_B, **options: Any) -> Placem
 @pytest.mark.parametrize(
     ("memory", "options", "expected"),
     [
-        (machine(64), {}, {"n_gpu_layers": 0, "n_ctx": 4096, "type_k": "f16", "n_ubatch": 256}),
+        (machine(64), {}, {"n_gpu_layers": 0, "n_ctx": 4096, "type_k": "f16", "n_ubatch": 128}),
         (machine(64, 24), {}, {"n_gpu_layers": ALL, "n_ctx": 32768, "n_ubatch": 512}),
         (machine(64, 24), {"n_ctx": 4096}, {"n_gpu_layers": ALL, "n_ctx": 4096}),
         (machine(64, 24), {"n_gpu_layers": 0}, {"n_gpu_layers": 0, "n_ctx": 4096}),
@@ -50,7 +50,7 @@ def first(memory: Memory, model: ModelShape = SEVEN_B, **options: Any) -> Placem
         (machine(64, 0.3), {}, {"n_gpu_layers": 0, "n_ctx": 4096, "type_v": "f16"}),
         # A CPU with little memory.
         (machine(5.5), {}, {"n_gpu_layers": 0, "n_ctx": 4096}),
-        (machine(5.2), {}, {"n_gpu_layers": 0, "n_ctx": 2048}),
+        (machine(5.1), {}, {"n_gpu_layers": 0, "n_ctx": 2048}),
         # What the user set comes down as well.
         (machine(64, 5.5), {"n_ctx": 20000}, {"n_ctx": 9984}),
         (machine(64, 4.82), {"kv_type": "f16"}, {"type_k": "q8_0", "n_ctx": 2048}),

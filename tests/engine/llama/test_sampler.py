@@ -21,7 +21,7 @@ def picking() -> Callable[..., Pick]:
         sampler = Sampler(None, params)
         for token in accepted:
             sampler.accept(token)
-        return lambda logits: sampler.pick(np.array(logits, dtype=np.float32))
+        return lambda logits: sampler.pick(np.array(logits, dtype=np.float32)).token
 
     return make
 
@@ -153,6 +153,16 @@ def test_a_large_vocabulary_is_narrowed_before_the_chain(
     pick = picking(params(temperature=temperature, seed=1))
     expected = {77_777} if temperature == 0 else {77_777, 149_999}
     assert {pick(logits) for _ in range(40)} == expected
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_the_probability_is_the_models_own(temperature: float) -> None:
+    """It is that before temperature, top-p and what else the chain does."""
+    logits = np.array([2.0, 1.0, 0.0, -40.0], dtype=np.float32)
+    sampler = Sampler(None, params(temperature=temperature, seed=1))
+    token, logprob = sampler.pick(logits)
+    expected = logits.astype(np.float64) - np.log(np.exp(logits.astype(np.float64)).sum())
+    assert logprob == pytest.approx(expected[token], abs=1e-6)
 
 
 def test_close_is_safe_twice() -> None:
