@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lsp_server.engine.llama.tokenizer import Encoded
 
 _DEFAULT_LIMIT = 500
-_PER_TARGET = 3
+_PER_TARGET = 5
 # Two prompts, each with what is parked of it, and what is generated.
 _N_PROMPTS = 4
 _ROOM = 2048

@@ -112,15 +112,17 @@ class Steps:
     def _chunks(self, entries: list[Entry], tasks: list[Task]) -> list[_Chunk]:
         """Fill the batch up with pieces of prompts: those first that need least.
 
-        A batch behind which somebody gets a first token holds nothing that is not small, too.
+        A batch for somebody who is about to get a first token holds nothing that is not small, too.
         """
         chunks: list[_Chunk] = []
+        small_only = False
         room = self._room(len(entries))
         waiting = [task for task in tasks if task.next_token is None]
         for task in sorted(waiting, key=lambda task: task.n_left):
-            if room <= 0 or (chunks and chunks[-1].is_last and task.n_left > _MIN_CHUNK):
+            if room <= 0 or (small_only and task.n_left > _MIN_CHUNK):
                 break
             start, tokens, is_last = task.chunk(room)
+            small_only = small_only or is_last or task.n_left <= _MIN_CHUNK
             chunks.append(_Chunk(task, start, len(tokens), is_last, len(entries)))
             entries += [
                 Entry(token, start + i, task.slot.seq_id, is_last and i == len(tokens) - 1)
