@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from benchmarks import acceptance, latency, report
+from benchmarks import context as context_benchmark
 from benchmarks.calibration import command as calibration
 from benchmarks.corpus import command as corpus
 from benchmarks.engine import command as engine
@@ -24,6 +25,7 @@ def main() -> int:
     subparsers = parser.add_subparsers(dest="name", required=True, metavar="NAME")
     acceptance.add_parser(subparsers)
     calibration.add_parser(subparsers)
+    context_benchmark.add_parser(subparsers)
     corpus.add_parser(subparsers)
     engine.add_parser(subparsers)
     gpu.add_parser(subparsers)

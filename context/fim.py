@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import groupby
 from typing import Literal
 
+import msgspec
+
 from context.budget import estimate_tokens
-from context.types import FileContext, Prompt, Segment
+from context.types import FileContext, Prompt, Segment, Snippet
 
 Order = Literal["psm", "spm"]
 
@@ -36,12 +40,29 @@ def neutralise(text: str) -> str:
     return _MARKERS.sub(lambda found: found.group() + " ", text)
 
 
-def build_prompt(context: FileContext, *, order: Order = "psm") -> Prompt:
+class Elsewhere(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands before the open file in the repo-level form.
+
+    Args:
+        repo: name of the workspace.
+        path: of the open file, relative to the root.
+        snippets: of other files, in prompt order; those of one file stand together.
+    """
+
+    repo: str
+    path: str
+    snippets: tuple[Snippet, ...]
+
+
+def build_prompt(
+    context: FileContext, *, order: Order = "psm", elsewhere: Elsewhere | None = None
+) -> Prompt:
     """The prompt for a cursor position.
 
     Args:
         context: what stands left and right of the cursor.
         order: ``psm`` (prefix, suffix, middle) or ``spm`` (suffix, prefix, middle).
+        elsewhere: what other files give; None or nothing of it makes a file-level prompt.
     """
     prefix = (
         Segment(role="fim_prefix"),
@@ -52,9 +73,29 @@ def build_prompt(context: FileContext, *, order: Order = "psm") -> Prompt:
         *(Segment(role="text", text=neutralise(s.text)) for s in context.suffix if s.text),
     )
     sides = prefix + suffix if order == "psm" else suffix + prefix
-    segments = (*sides, Segment(role="fim_middle"))
+    head = _repo_level(elsewhere) if elsewhere and elsewhere.snippets else ()
+    segments = (*head, *sides, Segment(role="fim_middle"))
     n_tokens = sum(1 if s.role != "text" else estimate_tokens(s.text) for s in segments)
     return Prompt(segments=segments, n_tokens=n_tokens, heal_bytes=_heal_bytes(context))
+
+
+def _repo_level(elsewhere: Elsewhere) -> tuple[Segment, ...]:
+    """The repository's name, and each file by its path, the open one last.
+
+    Source: Hui et al., "Qwen2.5-Coder Technical Report", 2024, section 3.2.
+    """
+    segments = [Segment(role="repo_name"), _text(f"{elsewhere.repo}\n")]
+    for path, snippets in groupby(elsewhere.snippets, key=lambda snippet: snippet.path):
+        segments += [Segment(role="file_sep"), _text(f"{path}\n{_joined([*snippets])}\n")]
+    return (*segments, Segment(role="file_sep"), _text(f"{elsewhere.path}\n"))
+
+
+def _joined(snippets: Sequence[Snippet]) -> str:
+    return "\n\n".join(snippet.text for snippet in snippets)
+
+
+def _text(text: str) -> Segment:
+    return Segment(role="text", text=neutralise(text))
 
 
 def _heal_bytes(context: FileContext) -> int:

@@ -7,13 +7,13 @@ shown from a unit boundary (a definition, a statement) that moves only in coarse
 
 from __future__ import annotations
 
+from itertools import chain
+
 from context.behind import definitions_behind
 from context.budget import cut_left, cut_right, estimate_tokens, fitting_head
 from context.imports import import_ranges
 from context.outline import (
     Definition,
-    definitions,
-    flatten,
     instance_attributes,
     line_end,
     line_start,
@@ -30,6 +30,8 @@ _IMPORT_SHARE = 0.4
 # The window's start moves at most when this share of the budget has been typed.
 _STEP_SHARE = 1 / 6
 _LINE_STEP = 16
+# No text has more bytes a token.
+_MAX_TOKEN_BYTES = 8
 
 
 def gather(file: SourceFile, tree: SyntaxTree | None, cursor: int, budget: Budget) -> FileContext:
@@ -42,7 +44,7 @@ def gather(file: SourceFile, tree: SyntaxTree | None, cursor: int, budget: Budge
         budget: upper bounds in (estimated) tokens.
     """
     root = tree.root if tree is not None else None
-    defs = flatten(definitions(root, file.data)) if root is not None else []
+    defs = tree.definitions if tree is not None else []
     return FileContext(
         prefix=tuple(_prefix(file, tree, defs, cursor, budget.n_prefix_tokens)),
         suffix=tuple(_suffix(file, cursor, budget.n_suffix_tokens)),
@@ -61,8 +63,11 @@ def _prefix(
     n_tokens: int,
 ) -> list[Snippet]:
     data = file.data
-    # Text that cannot fit even at eight bytes a token is not counted in full.
-    if cursor <= 8 * n_tokens and estimate_tokens(_decode(data[:cursor])) <= n_tokens:
+    # Text that cannot fit is not counted in full.
+    if (
+        cursor <= _MAX_TOKEN_BYTES * n_tokens
+        and estimate_tokens(_decode(data[:cursor])) <= n_tokens
+    ):
         return [_snippet(file, 0, cursor, "before_cursor")]
     start = _window_start(file, tree, defs, cursor, n_tokens)
     window = _decode(data[start:cursor])
@@ -97,7 +102,7 @@ def _window_start(
     data = file.data
     step = max(1, int(n_tokens * _STEP_SHARE))
     n_window = int(n_tokens * _WINDOW_SHARE)
-    boundaries = _boundaries(file, tree, defs, cursor)
+    boundaries = _boundaries(file, tree, defs, cursor, cursor - _MAX_TOKEN_BYTES * n_tokens)
     best = line_start(data, cursor)
     used = estimate_tokens(_decode(data[best:cursor]))
     end = best
@@ -127,17 +132,29 @@ def _line_window_start(data: bytes, cursor: int, n_tokens: int) -> int:
 
 
 def _boundaries(
-    file: SourceFile, tree: SyntaxTree | None, defs: list[Definition], cursor: int
+    file: SourceFile,
+    tree: SyntaxTree | None,
+    defs: list[Definition],
+    cursor: int,
+    earliest: int,
 ) -> list[int]:
-    """Byte offsets before the cursor where a window may start, in order."""
+    """Byte offsets before the cursor where a window may start, in order.
+
+    Args:
+        file: the text.
+        tree: its syntax tree.
+        defs: its definitions.
+        cursor: byte offset.
+        earliest: those before this one are too far off to matter.
+    """
     data = file.data
     found = {0}
     if tree is not None:
         for node in tree.root.named_children:
-            if node.start_byte < cursor:
+            if earliest <= node.start_byte < cursor:
                 found.add(line_start(data, node.start_byte))
         for definition in defs:
-            if definition.start_byte < cursor:
+            if earliest <= definition.start_byte < cursor:
                 found.add(definition.start_byte)
     enclosing = _innermost(defs, cursor)
     first = enclosing.start_byte if enclosing is not None else max(found)
@@ -188,7 +205,7 @@ def _outlines(
     """Outlines of the definitions before ``start``; the nearest win, the enclosing class first."""
     data = file.data
     enclosing: list[Snippet] = []
-    others: list[Snippet] = []
+    others: list[Definition] = []
     for definition in defs:
         if definition.start_byte >= start:
             break
@@ -199,12 +216,14 @@ def _outlines(
             )
             enclosing.extend(_attributes(file, definition, start, n_tokens // 2))
         elif definition.kind == "class" or definition.end_byte <= start:
-            others.append(_outline(file, definition, signature(definition, data).rstrip()))
+            others.append(definition)
         else:  # a long function whose beginning is left out
             header = data[definition.start_byte : definition.header_end]
             enclosing.append(_outline(file, definition, _decode(header), score=0.9))
+    # Made one by one, since only the nearest fit.
+    nearest = (_outline(file, d, signature(d, data).rstrip()) for d in reversed(others))
     chosen: dict[int, Snippet] = {}
-    for snippet in [*enclosing, *reversed(others)]:
+    for snippet in chain(enclosing, nearest):
         if snippet.start_byte in chosen:
             continue
         cost = estimate_tokens(snippet.text)
@@ -243,7 +262,7 @@ def _attributes(
 
 def _suffix(file: SourceFile, cursor: int, n_tokens: int) -> list[Snippet]:
     data = file.data
-    rest = data[cursor : cursor + 8 * n_tokens]
+    rest = data[cursor : cursor + _MAX_TOKEN_BYTES * n_tokens]
     text = rest.decode("utf-8", "ignore")  # the slice may end inside a character
     if cursor + len(rest) == len(data) and estimate_tokens(text) <= n_tokens:
         return [_snippet(file, cursor, len(data), "after_cursor")] if rest else []

@@ -20,6 +20,9 @@ _MAX_DEPTH = 40
 _ATTRIBUTE = re.compile(r"^[ \t]+self\.(\w+)(?:[ ]*:[^=\n]+)?[ ]*=(?!=)[^\n]*", re.MULTILINE)
 
 
+_Range = tuple[int, int]
+
+
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
     """A function, a class, or a name assigned at the top of a file or class.
 
@@ -54,6 +57,91 @@ def definitions(root: tree_sitter.Node, data: bytes) -> tuple[Definition, ...]:
     return tuple(_walk(root, data))
 
 
+class Outline:
+    """The definitions of a file, kept by the nodes at the top of its tree.
+
+    What stands in a node depends on its text alone, so at the next version of the file only the
+    nodes that were touched are looked into, and those with errors, which may be read otherwise.
+
+    Args:
+        entries: byte range of each node at the top, with the definitions in it.
+        unsure: ranges of the nodes with errors.
+    """
+
+    __slots__ = ("_entries", "_flat", "_unsure")
+
+    def __init__(
+        self, entries: dict[_Range, tuple[Definition, ...]], unsure: frozenset[_Range]
+    ) -> None:
+        self._entries = entries
+        self._unsure = unsure
+        self._flat: list[Definition] | None = None
+
+    @property
+    def flat(self) -> list[Definition]:
+        """Definitions and members of classes, in file order; not to be changed."""
+        if self._flat is None:
+            self._flat = [d for found in self._entries.values() for d in flatten(found)]
+        return self._flat
+
+    @staticmethod
+    def read(root: tree_sitter.Node, data: bytes) -> Outline:
+        """Of a file that nothing is known of."""
+        return Outline({}, frozenset()).updated(root, data, 0, 0, len(data))
+
+    def updated(
+        self, root: tree_sitter.Node, data: bytes, start: int, old_end: int, new_end: int
+    ) -> Outline:
+        """Of the next version of the file.
+
+        Args:
+            root: its root node.
+            data: its text.
+            start: of the one range that differs.
+            old_end: its end in this version.
+            new_end: its end in the next one.
+        """
+        shift = new_end - old_end
+        # Lines that the change touches have to be looked at as a whole.
+        first = line_start(data, start)
+        last = data.find(b"\n", new_end) + 1 or len(data) + 1
+        entries: dict[_Range, tuple[Definition, ...]] = {}
+        unsure = set()
+        for node in root.named_children:
+            place = begin, end = node.start_byte, node.end_byte
+            known = None
+            if node.has_error:
+                unsure.add(place)
+            elif end < first:
+                known = self._known(place)
+            elif begin >= last:
+                known = self._known((begin - shift, end - shift))
+                if known and shift:
+                    known = tuple(_shifted(definition, shift) for definition in known)
+            entries[place] = _of_node(node, data) if known is None else known
+        return Outline(entries, frozenset(unsure))
+
+    def _known(self, place: _Range) -> tuple[Definition, ...] | None:
+        return None if place in self._unsure else self._entries.get(place)
+
+
+def _of_node(node: tree_sitter.Node, data: bytes) -> tuple[Definition, ...]:
+    return tuple(_in_child(node, data, 0))
+
+
+def _shifted(definition: Definition, shift: int) -> Definition:
+    return Definition(
+        kind=definition.kind,
+        name=definition.name,
+        start_byte=definition.start_byte + shift,
+        end_byte=definition.end_byte + shift,
+        header_end=definition.header_end + shift,
+        indent=definition.indent,
+        docstring=definition.docstring,
+        members=tuple(_shifted(member, shift) for member in definition.members),
+    )
+
+
 def flatten(found: tuple[Definition, ...]) -> list[Definition]:
     """Definitions and members of classes, in file order."""
     flat: list[Definition] = []
@@ -66,16 +154,21 @@ def flatten(found: tuple[Definition, ...]) -> list[Definition]:
 
 def _walk(node: tree_sitter.Node, data: bytes, depth: int = 0) -> Iterator[Definition]:
     for child in node.named_children:
-        if child.type in ("function_definition", "class_definition"):
-            yield _definition(child, child, data, depth)
-        elif child.type == "expression_statement":
-            yield from _constant(child, data)
-        elif child.type == "decorated_definition":
-            inner = child.child_by_field_name("definition")
-            if inner is not None:
-                yield _definition(child, inner, data, depth)
-        elif child.type in _BLOCKS and depth < _MAX_DEPTH:
-            yield from _walk(child, data, depth + 1)
+        yield from _in_child(child, data, depth)
+
+
+def _in_child(child: tree_sitter.Node, data: bytes, depth: int) -> Iterator[Definition]:
+    kind = child.type
+    if kind in ("function_definition", "class_definition"):
+        yield _definition(child, child, data, depth)
+    elif kind == "expression_statement":
+        yield from _constant(child, data)
+    elif kind == "decorated_definition":
+        inner = child.child_by_field_name("definition")
+        if inner is not None:
+            yield _definition(child, inner, data, depth)
+    elif kind in _BLOCKS and depth < _MAX_DEPTH:
+        yield from _walk(child, data, depth + 1)
 
 
 def _constant(node: tree_sitter.Node, data: bytes) -> Iterator[Definition]:

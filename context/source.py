@@ -15,6 +15,7 @@ _BY_SUFFIX = {
     ".sql": "sql", ".swift": "swift", ".toml": "toml", ".vim": "vim", ".yaml": "yaml",
     ".yml": "yaml", ".zig": "zig",
 }  # fmt: skip
+SUFFIXES = tuple(_BY_SUFFIX)
 _BY_NAME = {"Makefile": "makefile", "Dockerfile": "dockerfile", "CMakeLists.txt": "cmake"}
 
 _HASH = frozenset(

@@ -10,6 +10,7 @@ import functools
 
 import tree_sitter
 
+from context.outline import Definition, Outline
 from context.sequences import common_prefix_length
 from context.types import SourceFile
 
@@ -23,13 +24,22 @@ class SyntaxTree:
     Args:
         file: the text.
         tree: its tree.
+        before: outline of the version before, and the range that changed since, if both are known.
     """
 
-    __slots__ = ("_tree", "file")
+    __slots__ = ("_before", "_outline", "_tree", "file")
 
-    def __init__(self, file: SourceFile, tree: tree_sitter.Tree) -> None:
+    def __init__(
+        self,
+        file: SourceFile,
+        tree: tree_sitter.Tree,
+        before: tuple[Outline, tuple[int, int, int]] | None = None,
+    ) -> None:
         self.file = file
         self._tree = tree
+        # The outline of the version before, and what changed since.
+        self._before = before
+        self._outline: Outline | None = None
 
     @property
     def root(self) -> tree_sitter.Node:
@@ -40,6 +50,18 @@ class SyntaxTree:
     def data(self) -> bytes:
         """The text, as UTF-8."""
         return self.file.data
+
+    @property
+    def definitions(self) -> list[Definition]:
+        """Definitions and members of classes, in file order; not to be changed."""
+        if self._outline is None:
+            if self._before is None:
+                self._outline = Outline.read(self.root, self.data)
+            else:
+                outline, change = self._before
+                self._outline = outline.updated(self.root, self.data, *change)
+                self._before = None
+        return self._outline.flat
 
     @staticmethod
     def parse(file: SourceFile) -> SyntaxTree | None:
@@ -58,7 +80,9 @@ class SyntaxTree:
         if old.file.language != file.language:
             return SyntaxTree.parse(file)
         if old.data == file.data:
-            return SyntaxTree(file, old._tree)
+            same = SyntaxTree(file, old._tree, old._before)
+            same._outline = old._outline
+            return same
         parser = _parser(file.language)
         if parser is None:
             return None
@@ -78,7 +102,8 @@ class SyntaxTree:
             # Around a syntax error the parts that are kept may lead tree-sitter's recovery to
             # another tree than a full parse (seen once in some 2,000 random edits).
             tree = parser.parse(file.data)
-        return SyntaxTree(file, tree)
+        change = (start, old_end, new_end)
+        return SyntaxTree(file, tree, (old._outline, change) if old._outline else None)
 
 
 def changed_range(old: bytes, new: bytes) -> tuple[int, int, int]:

@@ -71,10 +71,11 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """Upper bounds in tokens for the two sides of the cursor."""
+    """Upper bounds in tokens: the two sides of the cursor, and other files."""
 
     n_prefix_tokens: int
     n_suffix_tokens: int
+    n_context_tokens: int = 0
 
 
 class CursorScope(msgspec.Struct, frozen=True, kw_only=True):

@@ -89,7 +89,15 @@ def explained(account: Account) -> dict[str, Any]:
             "segmentTokens": explanation.segment_tokens,
             "snippets": [
                 _camel(msgspec.to_builtins(snippet))
-                for snippet in explanation.context.prefix + explanation.context.suffix
+                for snippet in (
+                    *explanation.related.snippets,
+                    *explanation.context.prefix,
+                    *explanation.context.suffix,
+                )
+            ],
+            "dropped": [
+                {"reason": each.reason, **_camel(msgspec.to_builtins(each.snippet))}
+                for each in explanation.related.dropped
             ],
         }
     return fields

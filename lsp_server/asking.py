@@ -5,33 +5,43 @@ from __future__ import annotations
 from context.types import Budget, FileContext, Prompt
 from lsp_server.engine.protocol import StateChange
 from lsp_server.postprocess.shape import Shaper
-from lsp_server.settings import CompletionSettings
+from lsp_server.settings import CompletionSettings, Settings
 from lsp_server.types import SamplingParams
 
 # Prompt budgets and longest suggestion where the settings leave them open: a CPU evaluates some
-# 200 prompt tokens a second, a GPU several thousand.
-CPU_BUDGET = Budget(n_prefix_tokens=768, n_suffix_tokens=192)
-GPU_BUDGET = Budget(n_prefix_tokens=3072, n_suffix_tokens=1024)
+# 200 prompt tokens a second, a GPU several thousand. What is chosen of other files changes from
+# line to line, and every change is waited for: on a CPU it is left to the user.
+CPU_BUDGET = Budget(n_prefix_tokens=768, n_suffix_tokens=192, n_context_tokens=0)
+GPU_BUDGET = Budget(n_prefix_tokens=3072, n_suffix_tokens=1024, n_context_tokens=4096)
 CPU_MAX_TOKENS, GPU_MAX_TOKENS = 96, 192
 AROUND_CHARS = 2000
 # Budgets are counted in estimated tokens: so much of a small context is filled.
 _ROOM_SHARE = 0.75
 
 
-def budget(settings: CompletionSettings, state: StateChange | None) -> Budget:
+def budget(settings: Settings, state: StateChange | None) -> Budget:
     """Tokens for the prompt.
 
     Args:
         settings: 0 leaves a part open.
         state: the engine's; it may have come down to a small context for want of memory.
     """
+    completion, context = settings.completion, settings.context
     chosen = GPU_BUDGET if _on_gpu(state) else CPU_BUDGET
-    n_prefix = settings.n_prefix_tokens or chosen.n_prefix_tokens
-    n_suffix = settings.n_suffix_tokens or chosen.n_suffix_tokens
+    n_prefix = completion.n_prefix_tokens or chosen.n_prefix_tokens
+    n_suffix = completion.n_suffix_tokens or chosen.n_suffix_tokens
+    n_context = (context.n_tokens or chosen.n_context_tokens) if context.enabled else 0
     n_ctx = state.n_ctx if state else 0
-    n_room = max(n_ctx - sampling(settings, state).max_tokens, 0) * _ROOM_SHARE
+    n_room = max(n_ctx - sampling(completion, state).max_tokens, 0) * _ROOM_SHARE
     share = min(1.0, n_room / max(n_prefix + n_suffix, 1)) if n_ctx else 1.0
-    return Budget(n_prefix_tokens=int(n_prefix * share), n_suffix_tokens=int(n_suffix * share))
+    n_prefix, n_suffix = int(n_prefix * share), int(n_suffix * share)
+    # Other files get what the open one leaves.
+    n_left = max(0, int(n_room) - n_prefix - n_suffix) if n_ctx else n_context
+    return Budget(
+        n_prefix_tokens=n_prefix,
+        n_suffix_tokens=n_suffix,
+        n_context_tokens=min(n_context, n_left),
+    )
 
 
 def sampling(settings: CompletionSettings, state: StateChange | None) -> SamplingParams:

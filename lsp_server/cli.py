@@ -22,6 +22,7 @@ _COMMANDS = {
     "serve": "run the language server on stdin and stdout (what editors start)",
     "complete": "complete a file at LINE:COL and stream the text to the terminal",
     "model": "list, fetch, verify and remove models",
+    "index": "index a project now, or delete all indexes",
     "engine": "show, pause or stop the engine processes, delete what they saved",
     "doctor": "check the installation and fill a known hole end to end",
     "stats": "show how many suggestions were shown and accepted",

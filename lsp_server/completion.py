@@ -8,8 +8,9 @@ import logging
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from context import fim
 from context.gather import gather
@@ -34,6 +35,7 @@ from lsp_server.types import (
     Status,
 )
 from lsp_server.warmup import Spot, WarmUp
+from lsp_server.workspace.workspaces import Found, OnProgress, Workspaces
 
 log = logging.getLogger("midfill.completion")
 
@@ -41,6 +43,20 @@ _N_DOCUMENTS = 32
 _MAX_SHORT_LINES = 100
 # Most clients ask right after an edit; the others give a hint of when they will.
 _TYPING_PAUSE_MS, _RESTING_PAUSE_MS = 15.0, 300.0
+
+
+class Gathered(NamedTuple):
+    """What goes into a prompt.
+
+    Args:
+        context: of the open file.
+        found: of other files.
+        prompt: of both.
+    """
+
+    context: FileContext
+    found: Found
+    prompt: Prompt
 
 
 class CompletionService:
@@ -74,6 +90,7 @@ class CompletionService:
         )
         self._scheduler = Scheduler(self._settings.completion.debounce_ms)
         self._warm_up = WarmUp()
+        self._workspaces = Workspaces(self._settings.context)
         self._trees: OrderedDict[str, SyntaxTree] = OrderedDict()
         self._accounts: OrderedDict[str, Account] = OrderedDict()
 
@@ -90,6 +107,7 @@ class CompletionService:
         self.resolved = self._load(options)
         self._settings = self._engine.settings = self.resolved.settings
         self._scheduler.debounce_ms = self._settings.completion.debounce_ms
+        self._workspaces.settings = self._settings.context
 
     def warn(self, error: MidfillError) -> None:
         """Tell the user about trouble that does not keep suggestions from being made."""
@@ -179,19 +197,51 @@ class CompletionService:
         if self._tracker:
             self._tracker.dismissed(completion_id)
 
+    @property
+    def on_index_progress(self) -> OnProgress:
+        """Told while a folder is indexed."""
+        return self._workspaces.on_progress
+
+    @on_index_progress.setter
+    def on_index_progress(self, told: OnProgress) -> None:
+        self._workspaces.on_progress = told
+
+    def open_folders(self, roots: Iterable[Path]) -> None:
+        """Take up folders that the editor works in; they are indexed in the background."""
+        self._workspaces.open(roots)
+
+    async def close_folders(self, roots: Iterable[Path]) -> None:
+        """The editor does not work in some folders any more."""
+        await self._workspaces.leave(roots)
+
+    async def indexed(self) -> None:
+        """Wait until all folders are indexed."""
+        await self._workspaces.ready()
+
+    def file_changed(self, uri: str) -> None:
+        """A file was saved, made, changed or removed."""
+        self._workspaces.changed(uri)
+
     def document_opened(self, snapshot: Snapshot) -> None:
         """Get the engine up while the user reads.
 
         Of a short document all text is in the prompt, wherever the cursor will be.
         """
+        self._workspaces.document(snapshot)
         self._engine.wake()
         if len(snapshot.lines) <= _MAX_SHORT_LINES:
             self.cursor_at(snapshot, len(snapshot.lines) - 1, 0)
+
+    def document_edited(self, snapshot: Snapshot, first_line: int, last_line: int) -> None:
+        """Text was edited between two lines."""
+        self._workspaces.edited(snapshot, first_line, last_line)
 
     def cursor_at(
         self, snapshot: Snapshot, line: int, column: int, *, typing: bool = False
     ) -> None:
         """The next request is likely to come from here, soon if the user is typing."""
+        if not typing:
+            self._workspaces.looked(snapshot.uri, line)
         if self._settings.completion.warm_up:
             spot = Spot(snapshot=snapshot, line=line, column=column)
             pause_ms = _TYPING_PAUSE_MS if typing else _RESTING_PAUSE_MS
@@ -199,6 +249,7 @@ class CompletionService:
 
     def document_closed(self, uri: str) -> None:
         """Forget a document."""
+        self._workspaces.closed(uri)
         self._trees.pop(uri, None)
         self._accounts.pop(uri, None)
         self._scheduler.cancel(uri)
@@ -211,6 +262,7 @@ class CompletionService:
         """End all requests, leave the engine, store all events."""
         self._scheduler.cancel_all()
         self._warm_up.cancel()
+        await self._workspaces.aclose()
         await self._engine.aclose()
         if self._event_log is not None:
             await self._event_log.aclose()
@@ -228,10 +280,9 @@ class CompletionService:
         await self._engine.connect()
 
         started_s = time.monotonic()
-        context = self._gather(request)
+        context, found, prompt = self._gather(request)
         if context.scope.kind == "comment" and context.scope.line_after.strip():
             return Skip(reason="inside_comment", message="The cursor is inside a comment.")
-        prompt = fim.build_prompt(context)
         context_ms = 1000 * (time.monotonic() - started_s)
         await self._debounce(request, prompt)
 
@@ -251,7 +302,7 @@ class CompletionService:
                 if not on_partial and time.monotonic() > answer_by_s and draft.keep_whole_lines():
                     break
         draft.close()
-        on_explain(draft.explain(context, prompt))
+        on_explain(draft.explain(context, found.chosen, prompt))
         if not draft.text:
             return Skip(reason=draft.empty_reason, message="The model has nothing to add here.")
         return draft.completion(complete=True)
@@ -262,7 +313,7 @@ class CompletionService:
             return
         with contextlib.suppress(MidfillError):
             await self._engine.connect()
-            await self._engine.prefill(fim.build_prompt(self._gather(spot)))
+            await self._engine.prefill(self._gather(spot).prompt)
 
     async def _debounce(self, request: CompletionRequest, prompt: Prompt) -> None:
         """Wait for a pause in typing; what the engine evaluates meanwhile is never lost."""
@@ -294,10 +345,14 @@ class CompletionService:
             )
         return None
 
-    def _gather(self, request: CompletionRequest | Spot) -> FileContext:
+    def _gather(self, request: CompletionRequest | Spot) -> Gathered:
         file, cursor = source_file(request.snapshot, request.line, request.column)
         tree = self._tree(request.snapshot.uri, file)
-        return gather(file, tree, cursor, self._engine.budget)
+        budget = self._engine.budget
+        context = gather(file, tree, cursor, budget)
+        n_tokens = budget.n_context_tokens if self._engine.knows_repositories else 0
+        found = self._workspaces.related(file, tree, cursor, context, n_tokens)
+        return Gathered(context, found, fim.build_prompt(context, elsewhere=found.elsewhere))
 
     def _tree(self, uri: str, file: SourceFile) -> SyntaxTree | None:
         old = self._trees.pop(uri, None)

@@ -6,6 +6,7 @@ import time
 
 import msgspec
 
+from context.rank import Chosen
 from context.types import FileContext, Prompt, SourceFile
 from lsp_server.postprocess.shape import Shaper
 from lsp_server.types import (
@@ -23,7 +24,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """What went into a completion, for ``midfill complete --explain``.
 
     Args:
-        context: the snippets, with their origins.
+        context: the open file's snippets, with their origins.
+        related: those of other files, and those that were dropped with the reason.
         prompt: what was sent.
         segment_tokens: exact token count of each prompt segment.
         raw: the text as the model gave it.
@@ -33,6 +35,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     context: FileContext
+    related: Chosen = Chosen()
     prompt: Prompt
     segment_tokens: tuple[int, ...]
     raw: str
@@ -139,10 +142,11 @@ class Draft:
             complete=complete,
         )
 
-    def explain(self, context: FileContext, prompt: Prompt) -> Explanation:
+    def explain(self, context: FileContext, related: Chosen, prompt: Prompt) -> Explanation:
         """What went into it."""
         return Explanation(
             context=context,
+            related=related,
             prompt=prompt,
             segment_tokens=self._segment_tokens,
             raw=self._raw,

@@ -47,7 +47,13 @@ class EngineLink:
     def budget(self) -> Budget:
         """Tokens for a prompt."""
         state = self._client.state if self._client else None
-        return asking.budget(self.settings.completion, state)
+        return asking.budget(self.settings, state)
+
+    @property
+    def knows_repositories(self) -> bool:
+        """Whether the model was made for prompts of several files; False while it is not known."""
+        state = self._client.state if self._client else None
+        return state is not None and state.repo_level
 
     def find(self) -> EngineClient:
         """The engine's client; while there is no model, each call looks again.
@@ -67,13 +73,13 @@ class EngineLink:
         return self._client
 
     async def connect(self) -> None:
-        """Have a connection to a running engine.
+        """Have a connection to a running engine whose model is loaded, or is not to be.
 
         Raises:
             MidfillError: there is no model, or the engine cannot be started.
         """
         client = self.find()
-        await client.connect()
+        await client.settle()
         # An engine that was not told of a pause does not report its end either.
         if self._status == PAUSED and client.state and client.state.state != "paused":
             self.set_status(_status_of(client.state))

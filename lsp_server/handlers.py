@@ -11,6 +11,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from lsprotocol import types as lsp
@@ -21,6 +22,7 @@ from lsp_server.answers import ACCEPTED_COMMAND, explained, inline_item, menu_it
 from lsp_server.documents import Change, Span
 from lsp_server.errors import DocumentError, UsageError
 from lsp_server.lifecycle import messages as wire
+from lsp_server.paths import path_of
 from lsp_server.positions import locate, negotiate, split_lines, units_of
 from lsp_server.session import Session, log
 from lsp_server.types import Completion, CompletionRequest, Skip, Snapshot, Trigger
@@ -45,6 +47,12 @@ def initialize(session: Session, params: wire.InitializeParams) -> lsp.Initializ
     session.editor_options = _mapping(params.initialization_options)
     text_document = _mapping(capabilities.get("textDocument"))
     session.has_inline_completion = text_document.get("inlineCompletion") is not None
+    window, workspace = (_mapping(capabilities.get(name)) for name in ("window", "workspace"))
+    session.has_progress = window.get("workDoneProgress") is True
+    watching = _mapping(workspace.get("didChangeWatchedFiles"))
+    session.watches_files = watching.get("dynamicRegistration") is True
+    uris = [folder.uri for folder in params.workspace_folders or []]
+    session.folders = _paths(uris or [uri for uri in (params.root_uri,) if uri])
     fallback = None
     if not session.has_inline_completion:
         fallback = lsp.CompletionOptions(trigger_characters=list(_TRIGGER_CHARACTERS))
@@ -59,6 +67,11 @@ def initialize(session: Session, params: wire.InitializeParams) -> lsp.Initializ
             inline_completion_provider=lsp.InlineCompletionOptions(),
             completion_provider=fallback,
             execute_command_provider=lsp.ExecuteCommandOptions(commands=[ACCEPTED_COMMAND]),
+            workspace=lsp.WorkspaceOptions(
+                workspace_folders=lsp.WorkspaceFoldersServerCapabilities(
+                    supported=True, change_notifications=True
+                )
+            ),
         ),
         server_info=lsp.ServerInfo(name="midfill", version=__version__),
     )
@@ -92,9 +105,14 @@ def did_change(session: Session, params: wire.DidChangeParams) -> None:
     ]
     if not session.documents.change(uri, version, changes):
         log.warning("the version of a document did not grow (%s)", version)
-    if changes and changes[-1].span is not None:
-        end = _end_of(changes[-1].span, changes[-1].text, session)
-        _cursor_at(session, uri, *end, typing=True)
+    snapshot = session.documents.get(uri).snapshot()
+    last = changes[-1].span if changes else None
+    if last is None:
+        session.service.document_opened(snapshot)
+        return
+    end = _end_of(last, changes[-1].text, session)
+    session.service.document_edited(snapshot, last.start_line, end[0])
+    _cursor_at(session, uri, *end, typing=True)
 
 
 def did_move_cursor(session: Session, params: wire.DidMoveCursorParams) -> None:
@@ -120,14 +138,32 @@ def did_close(session: Session, params: wire.DocumentParams) -> None:
     session.service.document_closed(uri)
 
 
-def did_save(_session: Session, _params: wire.DocumentParams) -> None:
-    """``textDocument/didSave``: the text is known already."""
+def did_save(session: Session, params: wire.DocumentParams) -> None:
+    """``textDocument/didSave``."""
+    session.service.file_changed(params.text_document.uri)
 
 
 def did_focus(session: Session, params: wire.DidFocusParams) -> None:
     """``textDocument/didFocus``."""
     if params.text_document is not None:
         session.service.focused(params.text_document.uri)
+
+
+# -- the workspace -----------------------------------------------------------------------
+
+
+def did_change_folders(session: Session, params: wire.DidChangeFoldersParams) -> None:
+    """``workspace/didChangeWorkspaceFolders``."""
+    session.service.open_folders(_paths([folder.uri for folder in params.event.added]))
+    removed = _paths([folder.uri for folder in params.event.removed])
+    session.spawn(session.service.close_folders(removed))
+
+
+def did_change_watched_files(session: Session, params: wire.DidChangeWatchedFilesParams) -> None:
+    """``workspace/didChangeWatchedFiles``: files that others made, changed or removed."""
+    for change in params.changes:
+        if change.uri not in session.documents:
+            session.service.file_changed(change.uri)
 
 
 # -- completions -------------------------------------------------------------------------
@@ -244,6 +280,8 @@ HANDLERS: dict[str, Handler] = {
     "textDocument/didClose": did_close,
     "textDocument/didSave": did_save,
     "textDocument/didFocus": did_focus,
+    "workspace/didChangeWorkspaceFolders": did_change_folders,
+    "workspace/didChangeWatchedFiles": did_change_watched_files,
     "midfill/didMoveCursor": did_move_cursor,
     "textDocument/inlineCompletion": inline_completion,
     "textDocument/completion": completion,
@@ -323,6 +361,12 @@ def _completion_id(item: wire.Item) -> str:
             hint="Send the item as it came from the server, with its command.",
         )
     return arguments[0]
+
+
+def _paths(uris: list[str]) -> tuple[Path, ...]:
+    """The folders among some URIs that are on this machine."""
+    found = (path_of(uri) for uri in uris)
+    return tuple(path for path in found if path is not None)
 
 
 def _mapping(value: object) -> dict[str, Any]:

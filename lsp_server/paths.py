@@ -12,6 +12,7 @@ import os
 import stat
 import tempfile
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import platformdirs
 
@@ -29,6 +30,11 @@ def cache_dir() -> Path:
 def models_dir() -> Path:
     """Folder of fetched models."""
     return cache_dir() / "models"
+
+
+def index_dir() -> Path:
+    """Folder of the indexes of workspaces; they hold names and signatures of the user's code."""
+    return cache_dir() / "index"
 
 
 def kv_dir() -> Path:
@@ -58,6 +64,15 @@ def runtime_dir() -> Path:
         digest = hashlib.sha256(os.fsencode(chosen)).hexdigest()[:16]
         chosen = Path("/tmp") / f"midfill-{os.getuid()}-{digest}"
     return chosen
+
+
+def path_of(uri: str) -> Path | None:
+    """The place that a ``file`` URI names; None for any other URI."""
+    parts = urlsplit(uri)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+        return None
+    path = Path(unquote(parts.path))
+    return path if path.is_absolute() and "\0" not in parts.path else None
 
 
 def private_dir(path: Path) -> Path:

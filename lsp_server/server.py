@@ -27,7 +27,7 @@ def build(make_service: MakeService) -> tuple[ServerProtocol, Session]:
     server = LanguageServer("midfill", __version__, protocol_cls=ServerProtocol)
     protocol = server.protocol
     assert isinstance(protocol, ServerProtocol)
-    session = Session(make_service, protocol.notify)
+    session = Session(make_service, protocol.notify, protocol.ask)
     for method, handler in HANDLERS.items():
         server.feature(method)(partial(handler, session))
     return protocol, session

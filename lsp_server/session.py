@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
+from context.source import SUFFIXES
 from lsp_server.documents import DocumentStore
 from lsp_server.draft import Account
 from lsp_server.errors import MidfillError
@@ -20,19 +23,30 @@ from lsp_server.types import (
     Snapshot,
     Status,
 )
+from lsp_server.workspace.workspaces import OnProgress
 
 log = logging.getLogger("midfill.lsp")
 
 Notify = Callable[[str, Any], None]
+Ask = Callable[[str, Any], None]
 
 _MESSAGE_ERROR, _MESSAGE_WARNING, _MESSAGE_INFO, _MESSAGE_LOG = 1, 2, 3, 4
 _MAX_REASONS = 256
+
+WATCHED_PATTERN = "**/*{" + ",".join(SUFFIXES) + "}"
+# Asks the client to tell of files that are made, changed or removed by others.
+WATCHED_FILES: dict[str, Any] = {
+    "id": "midfill-files",
+    "method": "workspace/didChangeWatchedFiles",
+    "registerOptions": {"watchers": [{"globPattern": WATCHED_PATTERN}]},
+}
 
 
 class Service(Protocol):
     """What the handlers need of the completion service."""
 
     on_status: OnStatus
+    on_index_progress: OnProgress
 
     async def complete(
         self, request: CompletionRequest, on_partial: OnPartial | None = None
@@ -54,8 +68,20 @@ class Service(Protocol):
     def dismissed(self, completion_id: str) -> None:
         """The user turned a suggestion down."""
 
+    def open_folders(self, roots: Iterable[Path]) -> None:
+        """The editor works in these folders."""
+
+    async def close_folders(self, roots: Iterable[Path]) -> None:
+        """The editor does not work in these folders any more."""
+
+    def file_changed(self, uri: str) -> None:
+        """A file was saved, made, changed or removed."""
+
     def document_opened(self, snapshot: Snapshot) -> None:
         """A document was opened."""
+
+    def document_edited(self, snapshot: Snapshot, first_line: int, last_line: int) -> None:
+        """Text was edited between two lines."""
 
     def cursor_at(
         self, snapshot: Snapshot, line: int, column: int, *, typing: bool = False
@@ -88,6 +114,7 @@ class Unavailable:
 
     def __init__(self, skip: Skip) -> None:
         self.on_status: OnStatus = lambda _status: None
+        self.on_index_progress: OnProgress = lambda _name, _share, _text: None
         self._skip = skip
 
     async def complete(
@@ -103,10 +130,14 @@ class Unavailable:
     async def accepted(self, completion_id: str) -> None:
         """There was none to accept."""
 
+    async def close_folders(self, roots: Iterable[Path]) -> None:
+        """None were opened."""
+
     def _ignore(self, *_: object, **__: object) -> None:
         """There was no suggestion, and nobody waits for the document."""
 
     shown = partially_accepted = dismissed = _ignore
+    open_folders = file_changed = document_edited = _ignore
     document_opened = cursor_at = document_closed = focused = _ignore
 
     async def start(self) -> None:
@@ -123,16 +154,22 @@ class Session:
     Args:
         make_service: called once, after ``initialize`` is answered.
         notify: sends a notification to the client.
+        ask: sends a request to the client whose answer does not matter.
     """
 
-    def __init__(self, make_service: MakeService, notify: Notify) -> None:
+    def __init__(self, make_service: MakeService, notify: Notify, ask: Ask) -> None:
         self._make_service = make_service
         self._service: Service | None = None
         self.editor_options: Mapping[str, Any] = {}
         self.documents = DocumentStore()
         self.client_name = ""
         self.has_inline_completion = False
+        self.has_progress = False
+        self.watches_files = False
+        self.folders: tuple[Path, ...] = ()
         self.notify = notify
+        self.ask = ask
+        self._indexing: dict[str, str] = {}
         self._ready = False
         self._closed: asyncio.Task[None] | None = None
         self._status: Status | None = None
@@ -156,6 +193,7 @@ class Session:
                 )
                 self._service = Unavailable(Skip(reason="internal_error", message=message))
             self._service.on_status = self.report_status
+            self._service.on_index_progress = self.report_indexing
         return self._service
 
     def ready(self) -> None:
@@ -165,7 +203,13 @@ class Session:
         self._ready = True
         if self._status is not None:
             self.report_status(self._status)
-        self.spawn(self.service.start())
+        if self.watches_files:
+            self.ask("client/registerCapability", {"registrations": [WATCHED_FILES]})
+        self.spawn(self._start())
+
+    async def _start(self) -> None:
+        await self.service.start()
+        self.service.open_folders(self.folders)
 
     def report_status(self, status: Status) -> None:
         """Tell the client how things stand.
@@ -185,6 +229,24 @@ class Session:
         if status.notice:
             # A model that is loaded again finds other figures; they are no news.
             self._show_once(_MESSAGE_INFO, status.notice, about=status.notice.split(":", 1)[0])
+
+    def report_indexing(self, name: str, share: float, text: str) -> None:
+        """Show how far the index of a folder is, where the client can show such things."""
+        if not self.has_progress:
+            return
+        token = self._indexing.get(name)
+        if share >= 1:
+            if token is not None:
+                del self._indexing[name]
+                self.notify("$/progress", {"token": token, "value": {"kind": "end"}})
+            return
+        percent = int(100 * share)
+        value = {"kind": "report", "message": text, "percentage": percent}
+        if token is None:
+            token = self._indexing[name] = f"midfill-index-{uuid.uuid4().hex[:8]}"
+            self.ask("window/workDoneProgress/create", {"token": token})
+            value |= {"kind": "begin", "title": f"Indexing {name}", "cancellable": False}
+        self.notify("$/progress", {"token": token, "value": value})
 
     def _show_once(self, kind: int, message: str, *, about: str = "") -> None:
         told = self._shown_messages

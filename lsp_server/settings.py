@@ -141,6 +141,24 @@ class CompletionSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_document_bytes: Annotated[int, Meta(ge=0)] = 4 * 1024 * 1024
 
 
+class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What other files of the workspace give to the prompt.
+
+    Args:
+        enabled: off indexes nothing and shows nothing but the open file.
+        n_tokens: prompt budget for other files; 0 chooses by engine: none on a CPU.
+        pin: files whose beginning is in every prompt, relative to the workspace's folder.
+        ban: files that are never shown, as patterns of ``.gitignore``.
+        max_files: most files of a workspace that are indexed.
+    """
+
+    enabled: bool = True
+    n_tokens: Count = 0
+    pin: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
+    ban: Annotated[tuple[str, ...], Meta(max_length=1024)] = ()
+    max_files: Annotated[int, Meta(ge=1, le=1_000_000)] = 20_000
+
+
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The acceptance log.
 
@@ -157,6 +175,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model: ModelSettings = ModelSettings()
     engine: EngineSettings = EngineSettings()
     completion: CompletionSettings = CompletionSettings()
+    context: ContextSettings = ContextSettings()
     acceptance_log: LogSettings = LogSettings()
 
 

@@ -24,6 +24,8 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
+from pathlib import Path
 
 from lsp_server.draft import Account
 from lsp_server.errors import EngineUnavailableError
@@ -36,6 +38,7 @@ from lsp_server.types import (
     Snapshot,
     Status,
 )
+from lsp_server.workspace.workspaces import OnProgress
 
 SECRET = "SECRET_SOURCE_TEXT"
 
@@ -49,6 +52,7 @@ class ScriptedService:
 
     def __init__(self, fail_in: frozenset[str] = frozenset()) -> None:
         self.on_status: OnStatus = lambda _status: None
+        self.on_index_progress: OnProgress = lambda _name, _share, _text: None
         self.events: list[tuple[str, object]] = []
         self.accounts: dict[str, Account] = {}
         self.n_running = 0
@@ -154,9 +158,25 @@ class ScriptedService:
         """Take note."""
         self._note("dismissed", completion_id)
 
+    def open_folders(self, roots: Iterable[Path]) -> None:
+        """Take note."""
+        self._note("open_folders", [*roots])
+
+    async def close_folders(self, roots: Iterable[Path]) -> None:
+        """Take note."""
+        self._note("close_folders", [*roots])
+
+    def file_changed(self, uri: str) -> None:
+        """Take note."""
+        self._note("file_changed", uri)
+
     def document_opened(self, snapshot: Snapshot) -> None:
         """Take note."""
         self._note("document_opened", snapshot.uri)
+
+    def document_edited(self, snapshot: Snapshot, first_line: int, last_line: int) -> None:
+        """Take note."""
+        self._note("document_edited", (snapshot.text, first_line, last_line))
 
     def cursor_at(
         self, snapshot: Snapshot, line: int, column: int, *, typing: bool = False

@@ -39,9 +39,15 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
     """Makes services whose engine plays a script."""
     services: list[CompletionService] = []
 
-    def make(*replies: dict[str, Any], default: str = "", **completion: Any) -> CompletionService:
+    def make(
+        *replies: dict[str, Any], default: str = "", n_tokens: int = 0, **completion: Any
+    ) -> CompletionService:
         script = write_script(tmp_path / "script.json", *replies, default=default)
-        layer = {"model": {"id": f"scripted:{script}"}, "completion": completion}
+        layer = {
+            "model": {"id": f"scripted:{script}"},
+            "completion": completion,
+            "context": {"n_tokens": n_tokens},
+        }
         service = build_service(lambda editor: settings.load(editor=editor, command_line=layer))
         services.append(service)
         return service
@@ -114,7 +120,7 @@ async def test_each_request_names_its_adapters(
 def test_prompts_fit_the_context_that_was_to_be_had(n_ctx: int, expected: tuple[int, int]) -> None:
     """Where the engine had to lower its context, prompts are shorter instead of refused."""
     state = StateChange(state="ready", on_gpu=True, n_ctx=n_ctx)
-    budget = asking.budget(settings.CompletionSettings(), state)
+    budget = asking.budget(settings.Settings(), state)
     assert (budget.n_prefix_tokens, budget.n_suffix_tokens) == expected
 
 
@@ -559,3 +565,84 @@ async def test_the_wait_for_a_pause_is_used(
     answer = await service.complete(msgspec.structs.replace(asked, trigger=trigger))
     assert text_of(answer) == "a + b"
     assert len(ahead) == n_ahead
+
+
+# -- other files -------------------------------------------------------------------------
+
+CART = 'def empty_cart(owner: str) -> "Cart":\n    """A cart with nothing in it."""\n'
+TILL = "from cart import empty_cart\n\nmine = empty_cart(‸)\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a file that another one needs."""
+    monkeypatch.setenv("MIDFILL_CACHE_DIR", str(tmp_path / "cache"))
+    root = tmp_path / "shop"
+    root.mkdir()
+    (root / "cart.py").write_text(CART)
+    return root
+
+
+async def explained(service: CompletionService, root: Path, marked: str) -> Explanation:
+    """What went into the prompt at a mark of ``till.py``."""
+    uri = (root / "till.py").as_uri()
+    found = request(marked, uri=uri)
+    service.document_opened(found.snapshot)
+    await service.complete(found)
+    account = service.account(uri)
+    assert account is not None
+    assert account.explanation is not None
+    return account.explanation
+
+
+async def test_other_files_reach_the_prompt(serve: Serve, project: Path) -> None:
+    """Before the open file, in the form that the model knows; and the explanation says so."""
+    service = serve(default="'me')", n_tokens=400)
+    service.open_folders([project])
+    await service.indexed()
+    explanation = await explained(service, project, TILL)
+    segments = explanation.prompt.segments
+    assert [s.role for s in segments if s.role != "text"] == [
+        *("repo_name", "file_sep", "file_sep", "fim_prefix", "fim_suffix", "fim_middle"),
+    ]
+    assert "".join(s.text for s in segments[:4]).startswith("shop\ncart.py\ndef empty_cart(")
+    assert [s.origin for s in explanation.related.snippets] == ["definition"]
+
+
+async def test_on_a_cpu_other_files_are_asked_for_by_the_user(serve: Serve, project: Path) -> None:
+    """By default nothing is indexed there, and the prompt is that of the open file."""
+    service = serve(default="'me')")
+    service.open_folders([project])
+    explanation = await explained(service, project, TILL)
+    assert explanation.prompt.segments[0].role == "fim_prefix"
+    assert not service._workspaces._workspaces[0].index.files
+
+
+async def test_a_model_without_such_markers_gets_the_open_file(
+    serve: Serve, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is asked of the index for it."""
+    service = serve(default="'me')", n_tokens=400)
+    monkeypatch.setattr(type(service._engine), "knows_repositories", False)
+    service.open_folders([project])
+    await service.indexed()
+    explanation = await explained(service, project, TILL)
+    assert explanation.prompt.segments[0].role == "fim_prefix"
+    assert explanation.related.snippets == ()
+
+
+async def test_without_an_index_suggestions_go_on(
+    serve: Serve, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An indexer that cannot be started costs only what other files would give."""
+
+    async def fail(*_: object, **__: object) -> None:
+        raise FileNotFoundError("no such program")
+
+    service = serve(default="'me')", n_tokens=400)
+    service.open_folders([project])
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio, "create_subprocess_exec", fail)
+        await service.indexed()
+    explanation = await explained(service, project, TILL)
+    assert explanation.raw == "'me')"

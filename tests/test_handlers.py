@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -34,7 +35,12 @@ class Client:
         self.sent: list[tuple[str, Any]] = []
         self.service = ScriptedService()
         self.made_with: list[tuple[object, str]] = []
-        self.session = Session(self.make_service, lambda *message: self.sent.append(message))
+        self.asked: list[tuple[str, Any]] = []
+        self.session = Session(
+            self.make_service,
+            lambda *message: self.sent.append(message),
+            lambda *message: self.asked.append(message),
+        )
         params = {"capabilities": INLINE, "clientInfo": {"name": "vim"}, **initialize}
         self.capabilities: lsp.ServerCapabilities = self.call("initialize", params).capabilities
 
@@ -195,9 +201,9 @@ async def test_edits_reach_the_document_and_the_service_hears_of_them() -> None:
     names = [name for name, _ in client.service.events]
     assert names == [
         "document_opened",
-        "cursor_at",
-        "focused",
-        "document_closed",
+        *("document_edited", "cursor_at"),
+        "document_opened",  # the whole text is another one
+        *("file_changed", "focused", "document_closed"),
     ]
     assert URI not in client.session.documents
 
@@ -546,3 +552,96 @@ def test_explain_tells_how_the_last_request_was_answered() -> None:
     assert told["timings"]["ttftMs"] == 12.0
     assert told["snippets"][0]["origin"] == "before_cursor"
     assert told["snippets"][0]["startByte"] == 0
+
+
+# -- the workspace -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({"workspaceFolders": [{"uri": "file:///a%20b", "name": "a"}], "rootUri": "file:///c"},
+         ["/a b"]),
+        ({"workspaceFolders": None, "rootUri": "file:///c"}, ["/c"]),
+        ({"workspaceFolders": [], "rootUri": None}, []),
+        ({"rootUri": "vscode-remote://host/c"}, []),
+        ({}, []),
+    ],
+)  # fmt: skip
+async def test_folders_are_taken_up_once_the_client_listens(
+    params: dict[str, Any], expected: list[str]
+) -> None:
+    """Those of the editor, else its root; only what lies on this machine."""
+    client = Client(**params)
+    client.call("initialized")
+    await asyncio.gather(*client.session._background)
+    assert ("open_folders", [Path(each) for each in expected]) in client.service.events
+
+
+async def test_folders_come_and_go() -> None:
+    """And with them their indexes."""
+    client = Client()
+    event = {"added": [{"uri": "file:///new", "name": "n"}],
+             "removed": [{"uri": "file:///old", "name": "o"}]}  # fmt: skip
+    client.call("workspace/didChangeWorkspaceFolders", {"event": event})
+    await asyncio.gather(*client.session._background)
+    assert ("open_folders", [Path("/new")]) in client.service.events
+    assert ("close_folders", [Path("/old")]) in client.service.events
+
+
+def test_files_of_others_are_noticed() -> None:
+    """Saved ones and those that others changed; of an open document the editor's text counts."""
+    client = Client()
+    client.open("x")
+    changes = [{"uri": URI, "type": 2}, {"uri": "file:///b.py", "type": 3}]
+    client.call("workspace/didChangeWatchedFiles", {"changes": changes})
+    client.call("textDocument/didSave", {"textDocument": {"uri": URI}})
+    found = [what for name, what in client.service.events if name == "file_changed"]
+    assert found == ["file:///b.py", URI]
+
+
+def test_an_edit_says_which_lines() -> None:
+    """From its first to its last line in the new text; a new text as a whole says none."""
+    client = Client()
+    client.open("a\nb\nc\n")
+    span = {"start": {"line": 1, "character": 0}, "end": {"line": 1, "character": 1}}
+    params = {"textDocument": {"uri": URI, "version": 2},
+              "contentChanges": [{"range": span, "text": "x\ny"}]}  # fmt: skip
+    client.call("textDocument/didChange", params)
+    assert ("document_edited", ("a\nx\ny\nc\n", 1, 2)) in client.service.events
+    whole = {"textDocument": {"uri": URI, "version": 3}, "contentChanges": [{"text": "new"}]}
+    client.call("textDocument/didChange", whole)
+    assert [name for name, _ in client.service.events].count("document_edited") == 1
+
+
+async def test_the_client_is_asked_to_watch_files() -> None:
+    """If it can; a pattern names the suffixes that hold source."""
+    watching = {"workspace": {"didChangeWatchedFiles": {"dynamicRegistration": True}}}
+    client = Client(capabilities=watching)
+    client.call("initialized")
+    (method, params) = client.asked[0]
+    assert method == "client/registerCapability"
+    pattern = params["registrations"][0]["registerOptions"]["watchers"][0]["globPattern"]
+    assert ".py," in pattern
+    other = Client()
+    other.call("initialized")
+    assert other.asked == []
+    await asyncio.gather(*client.session._background, *other.session._background)
+
+
+def test_indexing_is_shown_as_progress() -> None:
+    """Begun once, reported, ended; not at all to clients that show none."""
+    client = Client(capabilities={"window": {"workDoneProgress": True}})
+    told = client.session.service.on_index_progress
+    told("shop", 0.25, "1 of 4 files")
+    told("shop", 0.5, "2 of 4 files")
+    told("shop", 1.0, "")
+    told("shop", 1.0, "")
+    assert [method for method, _ in client.asked] == ["window/workDoneProgress/create"]
+    values = [params["value"] for params in client.sent_of("$/progress")]
+    assert [value["kind"] for value in values] == ["begin", "report", "end"]
+    assert values[0]["title"] == "Indexing shop"
+    assert (values[1]["percentage"], values[1]["message"]) == (50, "2 of 4 files")
+    silent = Client()
+    silent.session.service.on_index_progress("shop", 0.5, "")
+    assert silent.sent_of("$/progress") == []

@@ -60,48 +60,58 @@ def balanced(records: Sequence[PeerWalk], strategies: Sequence[str]) -> dict[str
     }
 
 
-def findings(records: Sequence[PeerWalk], strategies: Sequence[str], info: RunInfo) -> Summary:
+def findings(
+    records: Sequence[PeerWalk],
+    strategies: Sequence[str],
+    info: RunInfo,
+    *,
+    ours: str = OURS,
+    title: str = "Prompts of midfill and its peers on the same model",
+) -> Summary:
     """The findings of a run.
 
     Args:
         records: what was measured; targets that not all strategies walked are left out.
         strategies: their names.
         info: what the run was made with.
+        ours: the strategy that the others are held against.
+        title: of the summary.
     """
     seed = int(info.options.get("seed") or 0)  # type: ignore[arg-type]
     walks = balanced(records, strategies)
     samples = {name: metrics.sample(found, seed=seed) for name, found in walks.items()}
     hits = {name: metrics.hit_rate(data) for name, data in samples.items()}
     differences = {
-        name: metrics.paired_difference(walks[OURS], found, seed=seed)
+        name: metrics.paired_difference(walks[ours], found, seed=seed)
         for name, found in walks.items()
-        if name != OURS and OURS in walks
+        if name != ours and ours in walks
     }
     ordered = sorted(strategies, key=lambda name: (-hits[name].value, name))
     n = samples[ordered[0]].n
     return Summary(
-        title="Prompts of midfill and its peers on the same model",
-        headline=_headline(hits, ordered, n),
+        title=title,
+        headline=_headline(hits, ordered, n, ours),
         run=info,
         n=n,
-        tables=(_table(samples, hits, differences, ordered),),
+        tables=(_table(samples, hits, differences, ordered, ours),),
         plots=(_plot(hits, ordered),),
         verdicts=tuple(
-            _verdict(name, hits, differences[name]) for name in ordered if name in differences
+            _verdict(ours, name, hits, differences[name]) for name in ordered if name in differences
         ),
-        notes=_NOTES,
+        notes=_NOTES if ours == OURS else _NOTES[:2] + _NOTES[3:],
     )
 
 
-def _headline(hits: Mapping[str, Figure], ordered: Sequence[str], n: int) -> str:
+def _headline(hits: Mapping[str, Figure], ordered: Sequence[str], n: int, ours: str) -> str:
     best = ordered[0]
     first = [name for name in ordered if hits[name].value == hits[best].value]
     if len(first) > 1:
         text = f"No prompt leads alone: {', '.join(first)} have {show(hits[best], 'percent')} each"
         return f"{text} (A-line of all {n:,} opportunities)."
     text = f"The most lines right come from the prompt of {best}: {show(hits[best], 'percent')}"
-    if best != OURS and OURS in hits:
-        text += f", midfill's own {show(hits[OURS], 'percent')}"
+    if best != ours and ours in hits:
+        whose = "midfill's own" if ours == OURS else f"that of {ours}"
+        text += f", {whose} {show(hits[ours], 'percent')}"
     elif len(ordered) > 1:
         text += f", next {ordered[1]} {show(hits[ordered[1]], 'percent')}"
     return f"{text} (A-line of all {n:,} opportunities)."
@@ -112,6 +122,7 @@ def _table(
     hits: Mapping[str, Figure],
     differences: Mapping[str, Figure],
     ordered: Sequence[str],
+    ours: str,
 ) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for name in ordered:
@@ -146,12 +157,12 @@ def _table(
             Column("ES", "percent"),
             Column("prompt tokens", "count"),
             Column("evaluated", "count"),
-            Column("midfill − it", "percent"),
+            Column(f"{ours} − it", "percent"),
         ),
         rows=tuple(rows),
         note="A-line of all: the first line is what the developer wrote, of all opportunities; "
-        "nothing suggested is a miss. ES is of what was suggested. midfill − it: paired "
-        "difference of A-line in percentage points, above 0 in midfill's favour.",
+        f"nothing suggested is a miss. ES is of what was suggested. {ours} − it: paired "
+        f"difference of A-line in percentage points, above 0 in favour of {ours}.",
     )
 
 
@@ -176,12 +187,12 @@ def _plot(hits: Mapping[str, Figure], ordered: Sequence[str]) -> Plot:
     )
 
 
-def _verdict(name: str, hits: Mapping[str, Figure], difference: Figure) -> Verdict:
+def _verdict(ours: str, name: str, hits: Mapping[str, Figure], difference: Figure) -> Verdict:
     found = outcome(difference, 0.0)
     where = {"ahead": "ahead of", "level": "level with", "behind": "behind"}[found]
     paired = show(difference, "percent")
     text = (
-        f"midfill's prompt, {show(hits[OURS].value, 'percent')} A-line, is {where} that of {name}, "
+        f"{ours}'s prompt, {show(hits[ours].value, 'percent')} A-line, is {where} that of {name}, "
         f"{show(hits[name].value, 'percent')} (paired difference {paired} points, "
         f"N = {difference.n:,})."
     )

@@ -10,7 +10,11 @@ from benchmarks.peers.strategy import (
     last_tokens,
 )
 from context import fim
-from context.types import Prompt
+from context.related import Related, Wanted
+from context.syntax import SyntaxTree
+from context.types import Prompt, Snippet, SourceFile
+from context.workspace.index import WorkspaceIndex
+from context.workspace.symbols import symbols_of
 
 _N_PREFIX_TOKENS, _N_SUFFIX_TOKENS = 768, 256
 
@@ -45,3 +49,54 @@ class FileOnly:
             last_tokens(state.before, _N_PREFIX_TOKENS, self._count),
             first_tokens(state.after, _N_SUFFIX_TOKENS, self._count),
         )
+
+
+class MidfillWorkspace:
+    """midfill's prompt with what it takes from the other files of the workspace.
+
+    Args:
+        wanted: how much, of which sources.
+        name: in the table.
+    """
+
+    writes_indent = False
+
+    def __init__(self, wanted: Wanted, name: str = "midfill-workspace") -> None:
+        self.name = name
+        self._wanted = wanted
+        self._library: object = None
+        self._related: Related | None = None
+        self._typed = ""
+        self._before: tuple[str, tuple[Snippet, ...]] = ("", ())
+
+    def prompt(self, state: EditorState) -> Prompt:
+        """See Strategy."""
+        related = self._of(state)
+        data = state.text.encode("utf-8", "replace")
+        file = SourceFile(path=state.path, language="python", data=data)
+        # Of the open file what is typed so far, and not what the disk has of its future.
+        related.index.put(state.path, symbols_of(file))
+        cursor = len(state.before.encode("utf-8", "replace"))
+        tree = SyntaxTree.parse(file)
+        before = self._before[1] if self._before[0] == state.path else ()
+        chosen = related.find(file, tree, state.path, cursor, state.context, self._wanted, before)
+        self._before = (state.path, chosen.snippets)
+        elsewhere = fim.Elsewhere(repo=state.project, path=state.path, snippets=chosen.snippets)
+        return fim.build_prompt(state.context, elsewhere=elsewhere)
+
+    def _of(self, state: EditorState) -> Related:
+        if self._related is None or self._library is not state.library:
+            files = state.library.files
+            read = {path: text.encode("utf-8", "replace") for path, text in files.items()}
+            index = WorkspaceIndex(state.project, read.get)
+            for path, data in read.items():
+                index.put(path, symbols_of(SourceFile(path=path, language="python", data=data)))
+            self._library, self._related = state.library, Related(index)
+            self._typed = state.path
+        if self._typed != state.path:
+            # The file before is whole again.
+            data = state.library.files[self._typed].encode("utf-8", "replace")
+            file = SourceFile(path=self._typed, language="python", data=data)
+            self._related.index.put(self._typed, symbols_of(file))
+            self._typed = state.path
+        return self._related

@@ -40,9 +40,13 @@ class PeerSuggester:
         strategy: builds the prompts.
         client: of the engine; closed by whoever opened it.
         seed: of the made-up session, see ``session``.
+        heals: whether a half-typed word is generated anew, as midfill does it.
     """
 
-    def __init__(self, strategy: Strategy, client: EngineClient, *, seed: int = 1) -> None:
+    def __init__(
+        self, strategy: Strategy, client: EngineClient, *, seed: int = 1, heals: bool = False
+    ) -> None:
+        self._heals = heals
         self._strategy = strategy
         self._client = client
         self._seed = seed
@@ -98,7 +102,12 @@ class PeerSuggester:
         blank = not (scope.line_before + scope.line_after).strip()
         indent = leading(scope.line_before) if self._strategy.writes_indent and blank else ""
         answer = _Answer(_shaper(context), indent, started_s)
-        stream = self._client.generate(prompt.segments, SAMPLING, stop=prompt.stop)
+        stream = self._client.generate(
+            prompt.segments,
+            SAMPLING,
+            stop=prompt.stop,
+            heal_bytes=prompt.heal_bytes if self._heals else 0,
+        )
         async with contextlib.aclosing(stream):
             async for chunk in stream:
                 if answer.take(chunk):

@@ -15,11 +15,13 @@ from lsp_server.commands.options import add_settings_options, command_line_layer
 from lsp_server.errors import ModelNotFoundError, UsageError
 
 if TYPE_CHECKING:
+    from context.rank import Dropped
     from lsp_server.draft import Explanation
     from lsp_server.settings import Resolved, Settings
     from lsp_server.types import Completion, CompletionRequest, Skip, Status
 
 _POSITION = re.compile(r"(?P<file>.+?):(?P<line>[0-9]{1,18}):(?P<column>[0-9]{1,18})\Z", re.DOTALL)
+_MAX_DROPPED_CHARS = 60
 
 
 def add_parser(subparsers: Any) -> None:
@@ -60,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         _fetch_if_missing(resolved.settings)
     import asyncio
 
-    return asyncio.run(_complete(args, resolved, request))
+    return asyncio.run(_complete(args, resolved, request, path))
 
 
 def parse_position(text: str) -> tuple[Path, int, int]:
@@ -167,8 +169,15 @@ def _fetch_if_missing(settings: Settings) -> None:
         model.fetch(settings.model.id)
 
 
+def _project_of(path: Path) -> tuple[Path, ...]:
+    """The project that a file belongs to: the nearest folder with a sign of one; none if none."""
+    signs = (".git", ".hg", "pyproject.toml", "setup.py", "package.json", "Cargo.toml", "go.mod")
+    folders = path.absolute().parents
+    return tuple(f for f in folders if any((f / sign).exists() for sign in signs))[:1]
+
+
 async def _complete(
-    args: argparse.Namespace, resolved: Resolved, request: CompletionRequest
+    args: argparse.Namespace, resolved: Resolved, request: CompletionRequest, path: Path
 ) -> int:
     from lsp_server.completion import CompletionService
     from lsp_server.types import Skip
@@ -178,7 +187,12 @@ async def _complete(
     line_before = request.snapshot.lines[request.line][: request.column]
     printer = _Printer(silent=args.json, line_before=line_before)
     service.on_status = printer.status
+    service.on_index_progress = printer.indexing
     try:
+        service.open_folders(_project_of(path))
+        if resolved.settings.context.n_tokens:
+            # Nobody types here: the first request is the only one.
+            await service.indexed()
         result = await service.complete(request, printer.partial, explanations.append)
     finally:
         printer.end()
@@ -222,6 +236,13 @@ class _Printer:
             sys.stderr.write(f"midfill: {status.message}…")
             sys.stderr.flush()
             self._told = True
+
+    def indexing(self, name: str, share: float, text: str) -> None:
+        """Tell on a terminal that the project is read."""
+        from lsp_server.types import Status
+
+        message = f"Indexing {name}: {text}" if share < 1 else "Indexed"
+        self.status(Status(kind="Normal", message=message, busy=share < 1))
 
     def partial(self, completion: Completion) -> None:
         """Write what is new; text that was taken back is corrected at the end."""
@@ -280,14 +301,32 @@ def _print_explanation(explanation: Explanation, result: Completion | Skip) -> N
 
     err = console(stderr=True)
     context = explanation.context
-    for side, snippets in (("prefix", context.prefix), ("suffix", context.suffix)):
+    related = explanation.related
+    sides = (
+        ("other file", related.snippets),
+        ("prefix", context.prefix),
+        ("suffix", context.suffix),
+    )
+    for side, snippets in sides:
         for snippet in snippets:
             place = f"bytes {snippet.start_byte}–{snippet.end_byte}"
+            if side == "other file":
+                place = f"{snippet.path}, {place}"
             title = f"── {side}: {snippet.origin} ({place}, score {snippet.score:.2f}) ──"
             err.print(title, style="cyan")
             err.print(snippet.text.rstrip("\n"))
+    if related.dropped:
+        err.print("── not in the prompt ──", style="cyan")
+        print_rows([_dropped_row(each) for each in related.dropped], to=err)
     err.print("── figures ──", style="cyan")
     print_rows(_figures(explanation, result), to=err, first_style="bold")
+
+
+def _dropped_row(dropped: Dropped) -> tuple[str, ...]:
+    snippet = dropped.snippet
+    first = next(iter(snippet.text.strip().split("\n")), "")
+    score = f"{snippet.score:.2f}"
+    return (dropped.reason, snippet.origin, score, snippet.path, first[:_MAX_DROPPED_CHARS])
 
 
 def _figures(explanation: Explanation, result: Completion | Skip) -> list[tuple[str, str]]:

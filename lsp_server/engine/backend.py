@@ -22,6 +22,7 @@ log = logging.getLogger("midfill.engine")
 class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What a loaded backend is, and what it does at the moment.
 
+    ``repo_level``: whether the model has markers for prompts of several files.
     ``resting`` is False while it works, for a client or for itself; ``notice`` is what was not
     done as the settings say; for the rest see EngineStatus.
     """
@@ -41,6 +42,7 @@ class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
     adapters: tuple[str, ...] = ()
     n_stored_prompts: int = 0
     stored_bytes: int = 0
+    repo_level: bool = False
 
     @property
     def on_gpu(self) -> bool:

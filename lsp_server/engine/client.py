@@ -83,6 +83,7 @@ class EngineClient:
         self._writer: asyncio.StreamWriter | None = None
         self._reader_task: asyncio.Task[None] | None = None
         self._connecting = asyncio.Lock()
+        self._settled = asyncio.Event()
         self._closed = False
 
     async def generate(
@@ -176,6 +177,7 @@ class EngineClient:
             except MidfillError:
                 self.breaker.failed()
                 raise
+            self._settled.clear()
             self._writer = opened.writer
             self._reader_task = asyncio.create_task(self._read(opened))
             self._send(
@@ -185,9 +187,24 @@ class EngineClient:
             )
             self._name_models()
 
+    async def settle(self) -> None:
+        """Wait until the engine has loaded its model, or is not about to.
+
+        Only then it is known what the model can do and how long its prompts may be.
+
+        Raises:
+            EngineUnavailableError: see ``connect``; or the model cannot be loaded.
+        """
+        await self.connect()
+        await self._settled.wait()
+        state = self.state
+        if state is not None and state.state == "failed":
+            raise EngineUnavailableError(state.message, code=state.code, hint=state.hint)
+
     async def aclose(self) -> None:
         """Close the connection; the engine goes on for other clients."""
         self._closed = True
+        self._settled.set()
         if self._writer is not None:
             self._writer.close()
         if self._reader_task is not None:
@@ -278,6 +295,7 @@ class EngineClient:
                 error = EngineUnavailableError(
                     self.state.message, code=self.state.code, hint=self.state.hint
                 )
+            self._settled.set()
             if not self._closed:
                 self.breaker.failed()
                 if not failed:
@@ -304,6 +322,8 @@ class EngineClient:
 
     def _set_state(self, state: StateChange) -> None:
         self.state = state
+        if state.state != "loading":
+            self._settled.set()
         self._on_state(state)
 
     def _send(self, message: protocol.ClientMessage) -> None:

@@ -135,6 +135,7 @@ class StateChange(msgspec.Struct, frozen=True, kw_only=True, tag="state"):
         model: id of the model.
         on_gpu: whether all of the model's layers are on GPUs, or were when it was loaded last.
         n_ctx: cells of the KV cache.
+        repo_level: whether the model has markers for prompts of several files.
     """
 
     state: EngineState
@@ -145,6 +146,7 @@ class StateChange(msgspec.Struct, frozen=True, kw_only=True, tag="state"):
     model: str = ""
     on_gpu: bool = False
     n_ctx: int = 0
+    repo_level: bool = False
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):

@@ -69,7 +69,7 @@ class ScriptedBackend:
     def info(self) -> BackendInfo:
         """See Backend."""
         slot = SlotStatus(seq_id=0, n_tokens=len(self._last_prompt))
-        return BackendInfo(name="scripted", n_ctx=self._n_ctx, slots=(slot,))
+        return BackendInfo(name="scripted", n_ctx=self._n_ctx, slots=(slot,), repo_level=True)
 
     def interrupt(self, job: Job) -> None:
         """See Backend; a job waits on its own cancellation."""

@@ -137,7 +137,13 @@ class Worker:
         info = backend.info()
         with self._guard:
             self._backend = backend
-        self._tell("ready", message=info.notice, on_gpu=info.on_gpu, n_ctx=info.n_ctx)
+        self._tell(
+            "ready",
+            message=info.notice,
+            on_gpu=info.on_gpu,
+            n_ctx=info.n_ctx,
+            repo_level=info.repo_level,
+        )
         return True
 
     def _fail(self, error: Exception) -> None:
@@ -192,6 +198,7 @@ class Worker:
             "model": before.model,
             "on_gpu": before.on_gpu,
             "n_ctx": before.n_ctx,
+            "repo_level": before.repo_level,
         }
         self._state = StateChange(state=state, **(about | fields))
         if state != before.state:

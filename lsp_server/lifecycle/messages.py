@@ -57,6 +57,13 @@ class ClientInfo(_Params, frozen=True):
     version: str | None = None
 
 
+class WorkspaceFolder(_Params, frozen=True):
+    """A folder that is open in the editor."""
+
+    uri: str
+    name: str = ""
+
+
 class InitializeParams(_Params, frozen=True):
     """``initialize``. What is open to clients is checked where it is used."""
 
@@ -64,6 +71,33 @@ class InitializeParams(_Params, frozen=True):
     client_info: ClientInfo | None = None
     capabilities: dict[str, Any] | None = None
     initialization_options: Any = None
+    root_uri: str | None = None
+    workspace_folders: list[WorkspaceFolder] | None = None
+
+
+class FoldersEvent(_Params, frozen=True):
+    """Which folders came and went."""
+
+    added: list[WorkspaceFolder] = []
+    removed: list[WorkspaceFolder] = []
+
+
+class DidChangeFoldersParams(_Params, frozen=True):
+    """``workspace/didChangeWorkspaceFolders``."""
+
+    event: FoldersEvent
+
+
+class FileEvent(_Params, frozen=True):
+    """A file was made, changed or removed by others; which of these, the disk tells."""
+
+    uri: str
+
+
+class DidChangeWatchedFilesParams(_Params, frozen=True):
+    """``workspace/didChangeWatchedFiles``."""
+
+    changes: list[FileEvent]
 
 
 class DidOpenParams(_Params, frozen=True):
@@ -205,6 +239,8 @@ PARAMS: dict[str, type[_Params] | None] = {
     "textDocument/didClose": DocumentParams,
     "textDocument/didSave": DocumentParams,
     "textDocument/didFocus": DidFocusParams,
+    "workspace/didChangeWorkspaceFolders": DidChangeFoldersParams,
+    "workspace/didChangeWatchedFiles": DidChangeWatchedFilesParams,
     "midfill/didMoveCursor": DidMoveCursorParams,
     "textDocument/inlineCompletion": InlineCompletionParams,
     "textDocument/completion": CompletionParams,

@@ -50,6 +50,7 @@ class ServerProtocol(LanguageServerProtocol):
         self.on_ready: Callable[[int | None], None] = lambda _process_id: None
         self.on_exit: Callable[[], None] = lambda: None
         self._running: dict[MessageId, asyncio.Future[Any]] = {}
+        self._n_asked = 0
 
     def _register_builtin_features(self) -> None:
         """None: pygls' own handlers would keep the documents a second time."""
@@ -69,7 +70,7 @@ class ServerProtocol(LanguageServerProtocol):
         if "method" not in value:
             if not has_id:
                 self._refuse(None, ErrorCodes.InvalidRequest, "The message has no method.")
-            # Else a response; this server asks nothing of its clients.
+            # Else a response; nothing that this server asks its client depends on the answer.
             return
         if not isinstance(method, str) or value.get("jsonrpc") != "2.0":
             self._refuse(msg_id, ErrorCodes.InvalidRequest, "This is no JSON-RPC 2.0 message.")
@@ -198,6 +199,17 @@ class ServerProtocol(LanguageServerProtocol):
             droppable=method in ("$/progress", "window/logMessage"),
             key=key,
         )
+
+    def ask(self, method: str, params: Any) -> None:
+        """Send a request whose answer does not matter.
+
+        Args:
+            method: its name.
+            params: dicts and lists of plain values.
+        """
+        self._n_asked += 1
+        msg_id = f"midfill-{self._n_asked}"
+        self._send({"jsonrpc": "2.0", "id": msg_id, "method": method, "params": params})
 
     def _reply(self, msg_id: MessageId, method: str, result: Any) -> None:
         try:

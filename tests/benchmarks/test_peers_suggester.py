@@ -15,6 +15,7 @@ import pytest
 from benchmarks import __main__ as main
 from benchmarks.corpus import fresh
 from benchmarks.peers import command, suggester
+from benchmarks.peers import run as peers_run
 from benchmarks.peers.plain import FileOnly, Midfill
 from benchmarks.peers.strategy import EditorState, Strategy
 from benchmarks.peers.suggester import PeerSuggester
@@ -161,7 +162,7 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
         ),
     )
     monkeypatch.setattr(fresh, "fresh_lines", lambda *_, **__: [project])
-    monkeypatch.setattr(command, "token_counter", lambda _path: estimate_tokens)
+    monkeypatch.setattr(peers_run, "token_counter", lambda _path: estimate_tokens)
     return project
 
 
@@ -197,7 +198,7 @@ def test_command_compares_all_prompts(
     assert len({frozenset(found) for found in places.values()}) == 1
     assert first["n"] == len(places["midfill"])
     assert len(first["verdicts"]) == len(command.STRATEGIES) - 1
-    monkeypatch.setattr(command, "private_engine", None)
+    monkeypatch.setattr(peers_run, "private_engine", None)
     assert run_command(monkeypatch, *arguments) == 0
     second = json.loads(capsys.readouterr().out)
     assert second["tables"] == first["tables"]
@@ -241,5 +242,5 @@ def test_targets_of_a_file_are_asked_together(tmp_path: Path) -> None:
         (project, Target(path=path, first_line=line, last_line=line + 1, lines=(line,)))
         for path, line in (("b.py", 9), ("a.py", 5), ("b.py", 2), ("a.py", 7))
     ]
-    ordered = [(target.path, target.first_line) for _, target in command.by_file(found)]
+    ordered = [(target.path, target.first_line) for _, target in peers_run.by_file(found)]
     assert ordered == [("b.py", 2), ("b.py", 9), ("a.py", 5), ("a.py", 7)]

@@ -78,6 +78,7 @@ class LlamaBackend:
             n_guessed_right=self._speculation.n_right,
             n_stored_prompts=self._keeper.n_prompts,
             stored_bytes=self._keeper.n_bytes,
+            repo_level={"repo_name", "file_sep"} <= set(self._llama.tokenizer.fim),
         )
 
     def interrupt(self, job: Job) -> None:

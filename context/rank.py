@@ -1,0 +1,161 @@
+"""Snippets of several sources in one order: fused, without doubles, packed to a budget.
+
+Source of the fusion: Cormack et al., "Reciprocal Rank Fusion", 2009, with a weight for each source
+and each snippet's own score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from context.budget import estimate_tokens
+from context.types import Snippet
+
+_K = 10.0
+# What is in the prompt already stays unless something clearly better comes: the engine keeps the
+# KV cache of what does not change.
+_STAYING = 1.3
+# A snippet most of whose lines are in the prompt anyway tells nothing new.
+_KNOWN_SHARE = 0.7
+_MIN_LINE_CHARS = 4
+# The marker, the path and the line end before each file.
+_FILE_TOKENS = 12
+# A text that is shorter than its place by more than this is an outline of it.
+_VERBATIM_SHARE = 0.8
+# One long snippet does not take the place of all others.
+_MAX_SHARE = 0.6
+
+
+class Dropped(msgspec.Struct, frozen=True, kw_only=True):
+    """A snippet that is not in the prompt.
+
+    Args:
+        snippet: which.
+        reason: ``already_shown``, ``overlaps``, ``too_long`` or ``no_room``.
+    """
+
+    snippet: Snippet
+    reason: str
+
+
+class Chosen(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes into the prompt of other files, and what does not.
+
+    Args:
+        snippets: in prompt order, with the fused score.
+        dropped: the others, best first.
+        n_tokens: estimated, of the chosen ones.
+    """
+
+    snippets: tuple[Snippet, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    n_tokens: int = 0
+
+
+def fuse(by_source: Mapping[str, Sequence[Snippet]], weights: Mapping[str, float]) -> list[Snippet]:
+    """All snippets, best first; what several sources found counts more.
+
+    Args:
+        by_source: each source's snippets, best first.
+        weights: of the sources; 1.0 where none is given, 0 leaves a source out.
+    """
+    scores: dict[tuple[str, int, str], float] = {}
+    snippets: dict[tuple[str, int, str], Snippet] = {}
+    for source, found in by_source.items():
+        weight = weights.get(source, 1.0)
+        if weight <= 0:
+            continue
+        for rank, snippet in enumerate(found):
+            key = snippet.path, snippet.start_byte, snippet.text
+            gain = weight * (0.25 + snippet.score) * _K / (_K + rank)
+            scores[key] = scores.get(key, 0.0) + gain
+            snippets.setdefault(key, snippet)
+    ordered = sorted(scores, key=lambda key: (-scores[key], key))
+    return [msgspec.structs.replace(snippets[key], score=scores[key]) for key in ordered]
+
+
+def choose(
+    ranked: Sequence[Snippet],
+    n_tokens: int,
+    *,
+    shown: str,
+    before: Sequence[Snippet] = (),
+) -> Chosen:
+    """Those that fit, in an order that changes as little as can be.
+
+    Args:
+        ranked: best first.
+        n_tokens: budget, in estimated tokens.
+        shown: text of the open file that is in the prompt.
+        before: what was chosen at the last request, in its order.
+    """
+    stayed = {_key(snippet): number for number, snippet in enumerate(before)}
+    ordered = sorted(ranked, key=lambda s: -s.score * (_STAYING if _key(s) in stayed else 1.0))
+    known = _lines(shown)
+    chosen: list[Snippet] = []
+    dropped: list[Dropped] = []
+    n_left = n_tokens
+    for snippet in ordered:
+        lines = _lines(snippet.text)
+        cost = estimate_tokens(snippet.text)
+        if all(other.path != snippet.path for other in chosen):
+            cost += _FILE_TOKENS
+        if len(lines & known) > _KNOWN_SHARE * len(lines):
+            reason = "already_shown"
+        elif any(_overlap(snippet, other) for other in chosen):
+            reason = "overlaps"
+        elif cost > _MAX_SHARE * n_tokens and snippet.origin != "pinned":
+            reason = "too_long"
+        elif cost > n_left:
+            reason = "no_room"
+        else:
+            n_left -= cost
+            chosen.append(snippet)
+            known |= lines
+            continue
+        dropped.append(Dropped(snippet=snippet, reason=reason))
+    return Chosen(
+        snippets=tuple(_in_order(chosen, stayed)),
+        dropped=tuple(dropped),
+        n_tokens=n_tokens - n_left,
+    )
+
+
+def _in_order(
+    chosen: Sequence[Snippet], stayed: Mapping[tuple[str, int, int], int]
+) -> list[Snippet]:
+    """File by file; files that were there stay where they were, the best of the new ones last."""
+    files: dict[str, list[Snippet]] = {}
+    for snippet in chosen:
+        files.setdefault(snippet.path, []).append(snippet)
+
+    def place(path: str) -> tuple[int, float]:
+        known = [stayed[_key(s)] for s in files[path] if _key(s) in stayed]
+        return (min(known), 0.0) if known else (len(stayed), max(s.score for s in files[path]))
+
+    return [
+        snippet
+        for path in sorted(files, key=place)
+        for snippet in sorted(files[path], key=lambda s: s.start_byte)
+    ]
+
+
+def _key(snippet: Snippet) -> tuple[str, int, int]:
+    return snippet.path, snippet.start_byte, snippet.end_byte
+
+
+def _overlap(a: Snippet, b: Snippet) -> bool:
+    """Whether two snippets show the same place. An outline shows next to nothing of its place."""
+    if a.path != b.path or a.start_byte >= b.end_byte or b.start_byte >= a.end_byte:
+        return False
+    return _is_verbatim(a) == _is_verbatim(b)
+
+
+def _is_verbatim(snippet: Snippet) -> bool:
+    return len(snippet.text) >= _VERBATIM_SHARE * (snippet.end_byte - snippet.start_byte)
+
+
+def _lines(text: str) -> set[str]:
+    return {line for line in map(str.strip, text.split("\n")) if len(line) >= _MIN_LINE_CHARS}

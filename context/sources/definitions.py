@@ -1,0 +1,147 @@
+"""Names near the cursor → what they are defined as in other files, signatures first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from context.outline import Definition, signature
+from context.sources.view import View
+from context.types import Snippet
+from context.workspace.imports import Import
+from context.workspace.index import Place, WorkspaceIndex
+from context.workspace.words import STOP_WORDS
+
+ORIGIN = "definition"
+# Names that so many files define mean nothing in particular.
+_MAX_PLACES = 3
+# What is not imported may be another thing of the same name.
+_BY_NAME_WEIGHT = 0.5
+# Imported names that stand nowhere near may still be wanted next.
+_IMPORTED_WEIGHT = 0.05
+_MAX_MEMBERS = 24
+_MAX_CLASS_CHARS = 1600
+_MAX_RESULTS = 40
+
+
+def find(view: View, index: WorkspaceIndex) -> list[Snippet]:
+    """Definitions of imported names and attributes near the cursor, likeliest first.
+
+    Args:
+        view: of the cursor.
+        index: of the workspace.
+    """
+    weights = view.weights()
+    found: dict[tuple[str, int], tuple[float, Place]] = {}
+
+    def add(place: Place, weight: float) -> None:
+        key = place.path, place.symbol.start_byte
+        if place.path != view.path and weight > found.get(key, (0.0, None))[0]:
+            found[key] = weight, place
+
+    bound = {item.local: item for item in view.imports}
+    for item in bound.values():
+        for place, weight in _imported(item, view, index, weights):
+            add(place, weight)
+    for name, weight in weights.items():
+        if name not in bound:
+            for place in _by_name(name, view, index):
+                add(place, weight * _BY_NAME_WEIGHT)
+    ordered = sorted(found.values(), key=lambda pair: -pair[0])[:_MAX_RESULTS]
+    snippets = [snippet_of(place, weight, weights, index) for weight, place in ordered]
+    snippets += _own(view, weights)
+    return sorted(snippets, key=lambda snippet: -snippet.score)
+
+
+def _own(view: View, weights: dict[str, float]) -> Iterator[Snippet]:
+    """Definitions in the open file that are not shown."""
+    inside: list[Definition] = []
+    for definition in view.definitions:
+        while inside and inside[-1].end_byte <= definition.start_byte:
+            inside.pop()
+        weight = weights.get(definition.name, 0.0)
+        if weight and not view.shows(definition.start_byte, definition.header_end):
+            text = signature(definition, view.data).rstrip("\n")
+            if inside and definition.indent:
+                text = f"class {inside[-1].name}:\n{text}"
+            yield Snippet(
+                path=view.path,
+                start_byte=definition.start_byte,
+                end_byte=definition.end_byte,
+                text=text,
+                origin=ORIGIN,
+                score=weight,
+            )
+        if definition.kind == "class":
+            inside.append(definition)
+
+
+def _imported(
+    item: Import, view: View, index: WorkspaceIndex, weights: dict[str, float]
+) -> Iterator[tuple[Place, float]]:
+    """What an import brings in, with its weight here."""
+    target = index.imported(item, view.path)
+    if isinstance(target, Place):
+        yield target, weights.get(item.local, _IMPORTED_WEIGHT)
+    elif isinstance(target, str) and item.name != "*":
+        # A module: what is used of it.
+        local = tuple(item.local.split("."))
+        for chain in view.chains:
+            if chain.parts[: len(local)] == local and len(chain.parts) > len(local):
+                place = index.top_level(target, chain.parts[len(local)])
+                if place is not None:
+                    yield place, chain.weight
+
+
+def _by_name(name: str, view: View, index: WorkspaceIndex) -> list[Place]:
+    if name in STOP_WORDS or len(name) < 3 or index.n_defined(name) > _MAX_PLACES:
+        return []
+    places = [place for place in index.defined(name) if place.path != view.path]
+    return places if len(places) <= _MAX_PLACES else []
+
+
+def snippet_of(
+    place: Place, score: float, near: dict[str, float], index: WorkspaceIndex, origin: str = ORIGIN
+) -> Snippet:
+    """A definition as it is shown: its signature; of a class those of its members too.
+
+    Args:
+        place: what is shown.
+        score: of the snippet.
+        near: names near the cursor; members of these names come first where not all fit.
+        index: of the workspace.
+        origin: of the snippet.
+    """
+    symbol = place.symbol
+    text = symbol.signature
+    if symbol.kind == "class":
+        text = _class_text(place, near, index)
+    elif symbol.container:
+        # A member says by its class what it belongs to.
+        text = f"class {symbol.container.rpartition('.')[2]}:\n{text}"
+    return Snippet(
+        path=place.path,
+        start_byte=symbol.start_byte,
+        end_byte=symbol.end_byte,
+        text=text,
+        origin=origin,
+        score=score,
+    )
+
+
+def _class_text(place: Place, near: dict[str, float], index: WorkspaceIndex) -> str:
+    members = [*index.members(place)]
+
+    def rank(number: int) -> tuple[float, int]:
+        name = members[number].symbol.name
+        wanted = near.get(name, 0.0) + (0.5 if name == "__init__" else 0.0)
+        return (-wanted + (0.2 if name.startswith("_") and name != "__init__" else 0.0), number)
+
+    n_left = _MAX_CLASS_CHARS - len(place.symbol.signature)
+    chosen = []
+    for number in sorted(range(len(members)), key=rank)[:_MAX_MEMBERS]:
+        n_left -= len(members[number].symbol.signature) + 1
+        if n_left < 0:
+            break
+        chosen.append(number)
+    lines = [place.symbol.signature, *(members[n].symbol.signature for n in sorted(chosen))]
+    return "\n".join(lines)

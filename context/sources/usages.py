@@ -1,0 +1,93 @@
+"""How names near the cursor are used in other files: a few lines around a call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from context.sources.view import View
+from context.types import Snippet
+from context.workspace.index import WorkspaceIndex
+from context.workspace.words import STOP_WORDS
+
+ORIGIN = "usage"
+# Only names this near are looked up, and few of them: each costs the reading of some files.
+_MIN_WEIGHT = 0.5
+_MAX_NAMES = 6
+_MAX_FILES = 6
+_PER_NAME = 2
+# A name in more files than this is used in too many ways to learn from one.
+_MAX_SPREAD = 40
+_LINES_BEFORE, _LINES_BEHIND = 1, 3
+_MAX_LINE_CHARS = 200
+_WORD = re.compile(rb"[\w\x80-\xff]")
+
+
+def find(view: View, index: WorkspaceIndex) -> list[Snippet]:
+    """Calls of the names nearest to the cursor, the rarest names first; none that is shown.
+
+    Args:
+        view: of the cursor.
+        index: of the workspace.
+    """
+    ranked = []
+    for name, weight in view.weights().items():
+        n_files = index.n_with_word(name)
+        if weight >= _MIN_WEIGHT and name not in STOP_WORDS and n_files <= _MAX_SPREAD:
+            ranked.append((weight * index.rarity(name), weight, name))
+    ranked.sort(reverse=True)
+    found: dict[tuple[str, int], Snippet] = {}
+    for _, weight, name in ranked[:_MAX_NAMES]:
+        n_found = 0
+        others = (path for path in index.with_word(name, _MAX_FILES) if path != view.path)
+        for path in (view.path, *others):
+            if n_found >= _PER_NAME:
+                break
+            snippet = _call(name, path, weight, view, index)
+            if snippet is not None:
+                n_found += 1
+                found.setdefault((path, snippet.start_byte), snippet)
+    return list(found.values())
+
+
+def _call_in(data: bytes, name: bytes, shown: Callable[[int, int], bool]) -> tuple[int, int] | None:
+    """The first call of a name that is not shown: its place, and the end of its bracket."""
+    start = data.find(name)
+    while start >= 0:
+        end = start + len(name)
+        bracket = end + len(data[end : end + 16]) - len(data[end : end + 16].lstrip(b" \t"))
+        if (
+            data[bracket : bracket + 1] == b"("
+            and not _WORD.match(data[max(0, start - 1) : start])
+            and not data[max(0, start - 8) : start].rstrip().endswith((b"def", b"class"))
+            and not shown(start, end)
+        ):
+            return start, bracket + 1
+        start = data.find(name, end)
+    return None
+
+
+def _call(name: str, path: str, weight: float, view: View, index: WorkspaceIndex) -> Snippet | None:
+    """The first place in a file where a name is called, and not defined or shown."""
+    is_own = path == view.path
+    data = view.data if is_own else index.read(path)
+    if data is None:
+        return None
+    found = _call_in(data, name.encode(), view.shows if is_own else lambda _start, _end: False)
+    if found is None:
+        return None
+    start, end = found
+    for _ in range(_LINES_BEFORE + 1):
+        start = data.rfind(b"\n", 0, max(start, 0))
+        if start < 0:
+            break
+    start += 1
+    for _ in range(_LINES_BEHIND):
+        following = data.find(b"\n", end)
+        end = len(data) if following < 0 else following + 1
+    text = data[start:end].decode("utf-8", "replace").strip("\n")
+    if any(len(line) > _MAX_LINE_CHARS for line in text.split("\n")):
+        return None
+    return Snippet(
+        path=path, start_byte=start, end_byte=end, text=text, origin=ORIGIN, score=weight
+    )

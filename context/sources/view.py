@@ -1,0 +1,168 @@
+"""What is known of the cursor's place, for the sources of snippets."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from context.outline import Definition
+from context.types import FileContext, Snippet, SourceFile
+from context.workspace.imports import Import, imports_of
+from context.workspace.words import STOP_WORDS
+
+_CHAIN = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+_N_LINES_ABOVE = 40
+_N_LINES_BELOW = 10
+_HALF_LIFE_LINES = 6.0
+_HEADER_WEIGHT = 0.7
+_BELOW_WEIGHT = 0.4
+_MAX_LINE_CHARS = 400
+
+
+class Chain(msgspec.Struct, frozen=True):
+    """A name as it is written, with the attributes behind it: ``a.b.c``.
+
+    Args:
+        parts: the names.
+        weight: 1.0 on the cursor's line, less further away.
+    """
+
+    parts: tuple[str, ...]
+    weight: float
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """The cursor's place in its file.
+
+    Args:
+        path: of the file, relative to the workspace's root, with slashes.
+        data: the file's text, as UTF-8.
+        cursor: byte offset.
+        definitions: of the file, flat and in order.
+        before: lines left of and above the cursor, the last one up to the cursor.
+        after: lines right of and below the cursor.
+        imports: of the file.
+        chains: names near the cursor, each with its greatest weight, heaviest first.
+        enclosing: definitions around the cursor, outermost first.
+        shown: what of the file is in the prompt.
+    """
+
+    path: str
+    data: bytes
+    cursor: int
+    definitions: Sequence[Definition]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    imports: tuple[Import, ...]
+    chains: tuple[Chain, ...]
+    enclosing: tuple[Definition, ...]
+    shown: tuple[Snippet, ...]
+
+    def shows(self, start: int, end: int) -> bool:
+        """Whether text of the file between two offsets is in the prompt as it stands there."""
+        return any(
+            snippet.start_byte < end and start < snippet.end_byte
+            for snippet in self.shown
+            if snippet.origin != "outline"
+        )
+
+    def weights(self) -> dict[str, float]:
+        """Each name near the cursor with its weight."""
+        found: dict[str, float] = {}
+        for chain in self.chains:
+            for part in chain.parts:
+                if part not in STOP_WORDS:
+                    found[part] = max(found.get(part, 0.0), chain.weight)
+        return found
+
+
+def view_of(
+    file: SourceFile,
+    path: str,
+    cursor: int,
+    definitions: Sequence[Definition],
+    context: FileContext,
+) -> View:
+    """Look around at a cursor.
+
+    Args:
+        file: the text, with ``\\n`` as its only EOL.
+        path: of the file, relative to the root.
+        cursor: byte offset.
+        definitions: of the file, flat and in order.
+        context: what of the file is in the prompt, and the scope of the cursor.
+    """
+    data = file.data
+    before = data[:cursor].decode("utf-8", "replace").split("\n")
+    after = data[cursor : cursor + 64 * 1024].decode("utf-8", "replace").split("\n")
+    enclosing = _enclosing(context.scope.enclosing, cursor, definitions)
+    header = ""
+    if enclosing:
+        inner = enclosing[-1]
+        header = data[inner.start_byte : inner.header_end].decode("utf-8", "replace")
+    lines_above = tuple(before[-_N_LINES_ABOVE:])
+    return View(
+        path=path,
+        data=data,
+        cursor=cursor,
+        definitions=definitions,
+        before=lines_above,
+        after=tuple(after[:_N_LINES_BELOW]),
+        imports=imports_of(data.decode("utf-8", "replace")) if file.language == "python" else (),
+        chains=_chains(lines_above, after[:_N_LINES_BELOW], header),
+        enclosing=enclosing,
+        shown=(*context.prefix, *context.suffix),
+    )
+
+
+def _enclosing(
+    qualified: str, cursor: int, definitions: Sequence[Definition]
+) -> tuple[Definition, ...]:
+    """The definitions of a qualified name, outermost first.
+
+    By name, since behind the last line of a body its definition has ended for the syntax tree.
+    """
+    found: list[Definition] = []
+    for name in qualified.split(".") if qualified else ():
+        inside = [
+            d
+            for d in definitions
+            if d.name == name
+            and d.kind != "constant"
+            and (found[-1].start_byte if found else -1) < d.start_byte <= cursor
+        ]
+        if inside:
+            found.append(inside[-1])
+    return tuple(found)
+
+
+def _chains(before: Sequence[str], after: Sequence[str], header: str) -> tuple[Chain, ...]:
+    weights: dict[tuple[str, ...], float] = {}
+
+    def add(line: str, weight: float) -> None:
+        for parts in chains_in(line):
+            weights[parts] = max(weights.get(parts, 0.0), weight)
+
+    for distance, line in enumerate(reversed(before)):
+        add(line, _HALF_LIFE_LINES / (_HALF_LIFE_LINES + distance))
+    for distance, line in enumerate(after):
+        add(line, _BELOW_WEIGHT * _HALF_LIFE_LINES / (_HALF_LIFE_LINES + distance))
+    for line in header.split("\n"):
+        add(line, _HEADER_WEIGHT)
+    ordered = sorted(weights.items(), key=lambda pair: -pair[1])
+    return tuple(Chain(parts, weight) for parts, weight in ordered)
+
+
+def chains_in(line: str) -> Iterator[tuple[str, ...]]:
+    """Names of a line with their attributes, without keywords.
+
+    Args:
+        line: of code; what stands in a comment or a string counts as well.
+    """
+    for found in _CHAIN.findall(line[-_MAX_LINE_CHARS:]):
+        parts = tuple(found.split("."))
+        if not (len(parts) == 1 and keyword.iskeyword(parts[0])):
+            yield parts

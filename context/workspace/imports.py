@@ -1,0 +1,106 @@
+"""What a Python file imports, read off its text: half-typed code has imports too."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+_FROM = re.compile(
+    r"^[ \t]*from[ \t]+(?P<dots>\.*)[ \t]*(?P<module>[\w.]*)[ \t]+import[ \t]+"
+    r"(?P<names>\((?:[^()]*)\)?|[^\n;]+)",
+    re.MULTILINE,
+)
+_IMPORT = re.compile(r"^[ \t]*import[ \t]+(?P<modules>[^\n;#]+)", re.MULTILINE)
+_NAMED = re.compile(r"(?P<name>\*|\w+)(?:[ \t]+as[ \t]+(?P<alias>\w+))?\s*")
+_MODULE = re.compile(r"(?P<name>\w+(?:\.\w+)*)(?:[ \t]+as[ \t]+(?P<alias>\w+))?\s*")
+_COMMENT = re.compile(r"#[^\n]*")
+_MAX_NAMES_CHARS = 8192
+
+
+class Import(msgspec.Struct, frozen=True, array_like=True):
+    """A name that an import brings into a file.
+
+    Args:
+        local: what it is called there; ``*`` for all names of the module.
+        module: dotted name of the module it comes from; "" where only dots say so.
+        level: number of dots before the module; 0 for an absolute import.
+        name: its name in the module; "" when it is the module itself.
+    """
+
+    local: str
+    module: str
+    level: int = 0
+    name: str = ""
+
+
+def imports_of(text: str) -> tuple[Import, ...]:
+    """All imports of a file, in its order, those inside of functions too.
+
+    Args:
+        text: of the file.
+    """
+    return _imports_in(_around_imports(text))
+
+
+def _around_imports(text: str) -> str:
+    """The statements of a file that may be imports: finding a word is fast, all else is slow."""
+    pieces: list[str] = []
+    at = text.find("import")
+    while at >= 0:
+        start = text.rfind("\n", 0, at) + 1
+        end = text.find("\n", at)
+        end = len(text) if end < 0 else end
+        line = text[start:end]
+        if line.lstrip().startswith(("import", "from")):
+            if "(" in line and ")" not in line:
+                closed = text.find(")", end, end + _MAX_NAMES_CHARS)
+                end = closed + 1 if closed >= 0 else min(len(text), end + _MAX_NAMES_CHARS)
+            pieces.append(text[start:end])
+        at = text.find("import", max(end, at + 6))
+    return "\n".join(pieces)
+
+
+def _imports_in(text: str) -> tuple[Import, ...]:
+    found: list[tuple[int, Import]] = []
+    for match in _FROM.finditer(text):
+        names = _COMMENT.sub("", match["names"][:_MAX_NAMES_CHARS])
+        level = len(match["dots"])
+        if not level and not match["module"]:
+            continue
+        for part in names.strip("() \t\n\\").split(","):
+            named = _NAMED.match(part.strip(" \t\n\\"))
+            if named and named["name"] not in ("import", "from"):
+                local = named["alias"] or named["name"]
+                item = Import(local, match["module"].strip("."), level, named["name"])
+                found.append((match.start(), item))
+    for match in _IMPORT.finditer(text):
+        for part in match["modules"].split(","):
+            module = _MODULE.match(part.strip())
+            if module:
+                # ``import a.b`` binds ``a``, and what is used of it is written as ``a.b``.
+                local = module["alias"] or module["name"]
+                found.append((match.start(), Import(local, module["name"])))
+    found.sort(key=lambda pair: pair[0])
+    return tuple(item for _, item in found)
+
+
+def candidates(item: Import, path: str) -> list[str]:
+    """Paths, without their suffix, at which the module of an import may lie.
+
+    Args:
+        item: the import.
+        path: of the file it stands in, relative to the root, with slashes.
+
+    Returns:
+        For a relative import the one folder or file; for an absolute one its parts, which may
+        stand below any folder that sources are kept in.
+    """
+    parts = item.module.split(".") if item.module else []
+    if item.level:
+        folder = path.split("/")[:-1]
+        n_up = item.level - 1
+        if n_up > len(folder):
+            return []
+        parts = folder[: len(folder) - n_up] + parts
+    return ["/".join(parts)]

@@ -1,0 +1,275 @@
+"""All files of a workspace together: where a name is defined, which files are about some words."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import msgspec
+
+from context.workspace.imports import Import, candidates
+from context.workspace.symbols import FileSymbols, Symbol
+
+_MAX_HOPS = 4
+_PYTHON = (".py", ".pyi", "/__init__.py", "/__init__.pyi")
+# Lists of files are made anew when so many of their entries are of files that are gone.
+_MAX_DEAD_SHARE = 0.5
+_MIN_DEAD = 256
+# Files are not looked for by words that so many of them have.
+_MAX_SPREAD, _MAX_SPREAD_SHARE = 64, 0.03
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A definition and the file it stands in."""
+
+    path: str
+    symbol: Symbol
+
+
+class WorkspaceIndex:
+    """The symbols and words of the files of a workspace.
+
+    One thread uses it. Paths are relative to the root, with slashes.
+
+    Args:
+        name: of the workspace, for the repo-level FIM form.
+        read: gives a file's text as UTF-8 with ``\\n`` as its only EOL, None if it is gone.
+
+    Attributes:
+        files: what is known, by path.
+        version: grows with each change of a file.
+    """
+
+    def __init__(self, name: str, read: Callable[[str], bytes | None]) -> None:
+        self.name = name
+        self.read = read
+        self.files: dict[str, FileSymbols] = {}
+        self.version = 0
+        self._defined: dict[str, dict[str, None]] = defaultdict(dict)
+        self._named: dict[str, dict[str, None]] = defaultdict(dict)
+        self._stems: dict[str, str] = {}
+        self._roots: Counter[str] = Counter()
+        self._root_of: dict[str, str] = {}
+        # Words are kept with numbers for files: a hundred thousand lists of paths are too much.
+        self._numbers: dict[str, int] = {}
+        self._paths: list[str | None] = []
+        self._with_word: dict[str, list[int]] = {}
+        self._n_dead = 0
+
+    # -- files come and go ---------------------------------------------------------------
+
+    def put(self, path: str, symbols: FileSymbols) -> None:
+        """Take up a file, or its new text."""
+        self.version += 1
+        if self.files.get(path) == symbols:
+            return
+        self.drop(path)
+        self.files[path] = symbols
+        self._named[_name(path)][path] = None
+        for symbol in symbols.symbols:
+            self._defined[symbol.name][path] = None
+        number = self._numbers[path] = len(self._paths)
+        self._paths.append(path)
+        for word in symbols.words:
+            self._with_word.setdefault(word, []).append(number)
+        if symbols.language == "python":
+            self._stems[_stem(path)] = path
+
+    def drop(self, path: str) -> None:
+        """A file is gone."""
+        self.version += 1
+        symbols = self.files.pop(path, None)
+        if symbols is None:
+            return
+        for symbol in symbols.symbols:
+            places = self._defined.get(symbol.name)
+            if places is not None:
+                places.pop(path, None)
+                if not places:
+                    del self._defined[symbol.name]
+        self._named[_name(path)].pop(path, None)
+        self._paths[self._numbers.pop(path)] = None
+        self._n_dead += 1
+        if self._stems.get(_stem(path)) == path:
+            del self._stems[_stem(path)]
+        if self._n_dead > max(_MIN_DEAD, _MAX_DEAD_SHARE * len(self._paths)):
+            self._renumber()
+
+    def _renumber(self) -> None:
+        """Words of files that are gone are forgotten."""
+        self._paths = [*self.files]
+        self._numbers = {path: number for number, path in enumerate(self.files)}
+        self._with_word = {}
+        for path, symbols in self.files.items():
+            for word in symbols.words:
+                self._with_word.setdefault(word, []).append(self._numbers[path])
+        self._n_dead = 0
+
+    def named(self, name: str) -> list[str]:
+        """Files of this name, in any folder."""
+        return [*self._named.get(name, ())]
+
+    # -- names ---------------------------------------------------------------------------
+
+    def defined(self, name: str) -> Iterator[Place]:
+        """Definitions of a name in all files, in the order in which these became known."""
+        for path in self._defined.get(name, ()):
+            for symbol in self.files[path].symbols:
+                if symbol.name == name:
+                    yield Place(path, symbol)
+
+    def n_defined(self, name: str) -> int:
+        """In how many files a name is defined."""
+        return len(self._defined.get(name, ()))
+
+    def members(self, place: Place) -> Iterator[Place]:
+        """Definitions inside of a class."""
+        symbol = place.symbol
+        inside = f"{symbol.container}.{symbol.name}" if symbol.container else symbol.name
+        for other in self.files[place.path].symbols:
+            if other.container == inside and (
+                symbol.start_byte <= other.start_byte and other.end_byte <= symbol.end_byte
+            ):
+                yield Place(place.path, other)
+
+    def top_level(self, path: str, name: str) -> Place | None:
+        """What a file defines under a name; the last definition wins, as when it is run."""
+        file = self.files.get(path)
+        for symbol in reversed(file.symbols if file else ()):
+            if symbol.name == name and not symbol.container:
+                return Place(path, symbol)
+        return None
+
+    def module(self, item: Import, path: str) -> str | None:
+        """The file of the module that an import names; None if it is not in the workspace.
+
+        Args:
+            item: the import.
+            path: of the file it stands in.
+        """
+        if item.level:
+            found = candidates(item, path)
+            return self._module_at(found[0]) if found else None
+        dotted = item.module.replace(".", "/")
+        for root in self._source_roots(path):
+            module = self._module_at(f"{root}/{dotted}" if root else dotted)
+            if module is not None:
+                return module
+        return None
+
+    def imported(self, item: Import, path: str) -> Place | str | None:
+        """What an import brings: a definition, or the path of a module; None if it is not ours.
+
+        Re-exports are followed.
+
+        Args:
+            item: the import.
+            path: of the file it stands in.
+        """
+        for _ in range(_MAX_HOPS):
+            module = self.module(item, path)
+            if not item.name or item.name == "*":
+                return module
+            submodule = Import(item.local, f"{item.module}.{item.name}".strip("."), item.level)
+            if module is None:
+                return self.module(submodule, path)
+            if (place := self.top_level(module, item.name)) is not None:
+                return place
+            again = self._reexport(module, item.name)
+            if again is None:
+                return self.module(submodule, path)
+            item, path = again, module
+        return None
+
+    def _reexport(self, path: str, name: str) -> Import | None:
+        """The import by which a module has a name; stars are looked behind."""
+        starred = None
+        for item in self.files[path].imports:
+            if item.local == name and item.name:
+                return item
+            if item.name == "*" and starred is None:
+                module = self.module(item, path)
+                if module is not None and self.top_level(module, name) is not None:
+                    starred = Import(name, item.module, item.level, name)
+        return starred
+
+    def _module_at(self, stem: str) -> str | None:
+        return self._stems.get(stem)
+
+    def _source_roots(self, path: str) -> Iterable[str]:
+        """Folders that absolute imports may start from, the file's own first."""
+        own = self._source_root(path)
+        return dict.fromkeys([own, "", "src", *self._known_roots()])
+
+    def _known_roots(self) -> list[str]:
+        if len(self._root_of) != len(self._stems):
+            self._root_of = {stem: self._source_root(path) for stem, path in self._stems.items()}
+            self._roots = Counter(self._root_of.values())
+        return [root for root, _ in self._roots.most_common(16)]
+
+    def _source_root(self, path: str) -> str:
+        """The folder above the outermost package that a file is in."""
+        folder = path.rpartition("/")[0]
+        while folder and self._is_package(folder):
+            folder = folder.rpartition("/")[0]
+        return folder
+
+    def _is_package(self, folder: str) -> bool:
+        return f"{folder}/__init__.py" in self.files or f"{folder}/__init__.pyi" in self.files
+
+    # -- words ---------------------------------------------------------------------------
+
+    def rarity(self, word: str) -> float:
+        """How much it says that two texts have a word in common (inverse document frequency)."""
+        n_files = max(1, len(self.files))
+        n_with = len(self._with_word.get(word, ()))
+        return math.log(1 + n_files / (1 + n_with))
+
+    def with_word(self, word: str, limit: int) -> list[str]:
+        """Files in which a word stands, at most so many."""
+        found = []
+        for number in self._with_word.get(word, ()):
+            path = self._paths[number]
+            if path is not None:
+                found.append(path)
+                if len(found) >= limit:
+                    break
+        return found
+
+    def n_with_word(self, word: str) -> int:
+        """In how many files a word stands."""
+        return len(self._with_word.get(word, ()))
+
+    def about(self, weights: Mapping[str, float], limit: int) -> list[str]:
+        """Files that have most of some words, those that are rare counting more.
+
+        Args:
+            weights: of the words.
+            limit: at most so many files.
+        """
+        scores: dict[int, float] = defaultdict(float)
+        # A word of many files tells them not apart.
+        n_most = max(_MAX_SPREAD, _MAX_SPREAD_SHARE * len(self._paths))
+        for word, weight in weights.items():
+            numbers = self._with_word.get(word, ())
+            if len(numbers) > n_most:
+                continue
+            gain = weight * self.rarity(word)
+            for number in numbers:
+                scores[number] += gain
+        best = sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))
+        paths = (self._paths[number] for number, _ in best[: 2 * limit])
+        return [path for path in paths if path is not None][:limit]
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _stem(path: str) -> str:
+    """A path without what its module's name does not hold."""
+    for suffix in reversed(_PYTHON):
+        if path.endswith(suffix):
+            return path[: -len(suffix)]
+    return path

@@ -1,0 +1,181 @@
+"""The folders an editor has open, and the documents in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import msgspec
+
+from context.fim import Elsewhere
+from context.rank import Chosen
+from context.syntax import SyntaxTree
+from context.types import FileContext, SourceFile
+from lsp_server.settings import ContextSettings
+from lsp_server.types import Snapshot
+from lsp_server.workspace.workspace import Workspace
+
+# Called with the folder's name, a share from 0 to 1 (1 is the end) and a sentence.
+OnProgress = Callable[[str, float, str], None]
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What other files give to a prompt.
+
+    Args:
+        chosen: the snippets, and those that were dropped.
+        elsewhere: the same, as the prompt wants it; None outside of all folders.
+    """
+
+    chosen: Chosen = Chosen()
+    elsewhere: Elsewhere | None = None
+
+
+class Workspaces:
+    """All folders of one editor.
+
+    Args:
+        settings: what is shown of them.
+        on_progress: told while an index is made.
+    """
+
+    def __init__(
+        self,
+        settings: ContextSettings,
+        on_progress: OnProgress = lambda _name, _share, _text: None,
+    ) -> None:
+        self.settings = settings
+        self.on_progress = on_progress
+        self._workspaces: list[Workspace] = []
+        self._open: dict[str, _Text] = {}
+        # Open documents whose text the index does not know yet.
+        self._dirty: set[str] = set()
+
+    def open(self, roots: Iterable[Path]) -> None:
+        """Take up folders; those that are open already stay as they are.
+
+        Each is indexed when it is first asked about: nobody may ever do so.
+        """
+        if not self.settings.enabled:
+            return
+        known = {workspace.root for workspace in self._workspaces}
+        for root in dict.fromkeys(roots):
+            if root not in known and root.is_dir() and root != root.parent:
+                workspace = Workspace(
+                    root, self.settings, self._opened(root), self._progress(root.name)
+                )
+                self._workspaces.append(workspace)
+        # The innermost folder comes first.
+        self._workspaces.sort(key=lambda workspace: -len(workspace.root.parts))
+
+    async def leave(self, roots: Iterable[Path]) -> None:
+        """Forget folders."""
+        gone = set(roots)
+        left = [workspace for workspace in self._workspaces if workspace.root in gone]
+        self._workspaces = [w for w in self._workspaces if w.root not in gone]
+        for workspace in left:
+            await workspace.aclose()
+
+    async def ready(self) -> None:
+        """Index all folders, and wait for it."""
+        for workspace in list(self._workspaces):
+            workspace.start()
+            await workspace.ready.wait()
+
+    async def aclose(self) -> None:
+        """End all indexing."""
+        await self.leave([workspace.root for workspace in self._workspaces])
+
+    def _progress(self, name: str) -> Callable[[float, str], None]:
+        return lambda share, text: self.on_progress(name, share, text)
+
+    def _opened(self, root: Path) -> Callable[[str], bytes | None]:
+        def read(path: str) -> bytes | None:
+            text = self._open.get((root / path).as_uri()) if self._open else None
+            return text.data if text is not None else None
+
+        return read
+
+    # -- documents -----------------------------------------------------------------------
+
+    def document(self, snapshot: Snapshot) -> None:
+        """A document was opened or changed."""
+        self._open[snapshot.uri] = _Text(snapshot)
+        self._dirty.add(snapshot.uri)
+
+    def edited(self, snapshot: Snapshot, first_line: int, last_line: int) -> None:
+        """Text of a document was edited between two lines."""
+        self.document(snapshot)
+        if (found := self._find(snapshot.uri)) is not None:
+            found[0].visits.edited(found[1], first_line, last_line)
+
+    def looked(self, uri: str, line: int) -> None:
+        """The cursor rests on a line of a document."""
+        if (found := self._find(uri)) is not None:
+            found[0].visits.looked(found[1], line)
+
+    def closed(self, uri: str) -> None:
+        """A document was closed: what the disk has of it counts again."""
+        self._open.pop(uri, None)
+        self._dirty.discard(uri)
+        self.changed(uri)
+
+    def changed(self, uri: str) -> None:
+        """A file was saved, made, changed or removed."""
+        if (found := self._find(uri)) is not None:
+            found[0].changed(found[1])
+
+    # -- what is asked -------------------------------------------------------------------
+
+    def related(
+        self,
+        file: SourceFile,
+        tree: SyntaxTree | None,
+        cursor: int,
+        context: FileContext,
+        n_tokens: int,
+    ) -> Found:
+        """Snippets of other files for a cursor.
+
+        Args:
+            file: the open file; its path is the document's URI.
+            tree: its syntax tree.
+            cursor: byte offset.
+            context: what the file itself gives to the prompt.
+            n_tokens: budget.
+        """
+        found = self._find(file.path) if n_tokens > 0 else None
+        if found is None:
+            return Found()
+        workspace, path = found
+        workspace.start()
+        for uri in self._dirty - {file.path}:
+            self._dirty.discard(uri)
+            self.changed(uri)
+        chosen = workspace.related(file, tree, path, cursor, context, n_tokens)
+        return Found(chosen=chosen, elsewhere=workspace.elsewhere(path, chosen))
+
+    def _find(self, uri: str) -> tuple[Workspace, str] | None:
+        for workspace in self._workspaces:
+            path = workspace.path_of(uri)
+            if path is not None:
+                return workspace, path
+        return None
+
+
+class _Text:
+    """A document's text, made when it is first asked for."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._data: bytes | None = None
+
+    @property
+    def data(self) -> bytes:
+        """As UTF-8 with ``\\n`` as its only EOL."""
+        if self._data is None:
+            text = self._snapshot.text
+            if "\r" in text:
+                text = text.replace("\r\n", "\n").replace("\r", "\n")
+            self._data = text.encode("utf-8", "replace")
+        return self._data

@@ -1,0 +1,53 @@
+"""What a Python file imports."""
+
+from __future__ import annotations
+
+import pytest
+
+from context.workspace.imports import Import, candidates, imports_of
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("import os", [Import("os", "os")]),
+        ("import os.path as p, sys", [Import("p", "os.path"), Import("sys", "sys")]),
+        ("from a.b import c, d as e", [Import("c", "a.b", 0, "c"), Import("e", "a.b", 0, "d")]),
+        ("from . import x", [Import("x", "", 1, "x")]),
+        ("from ..pkg.mod import *", [Import("*", "pkg.mod", 2, "*")]),
+        ("from a import (\n    b,  # why\n    c as d,\n)", [Import("b", "a", 0, "b"),
+                                                             Import("d", "a", 0, "c")]),
+        ("def f():\n    from a import b\n", [Import("b", "a", 0, "b")]),
+        ("if TYPE_CHECKING:\n    import a", [Import("a", "a")]),
+        ("from a import b; x = 1", [Import("b", "a", 0, "b")]),
+        ("from a import (b,\n    c", [Import("b", "a", 0, "b"), Import("c", "a", 0, "c")]),
+        ("from a import \\\n    b", []),
+        ("from import x\nimport", []),
+        ("# from a import b\nx = 'import y'", []),
+        ("important = 1\nfromage = 2", []),
+    ],
+)  # fmt: skip
+def test_imports_are_read(text: str, expected: list[Import]) -> None:
+    """Plain, renamed, relative, in parentheses, in functions, half-typed."""
+    assert list(imports_of(text)) == expected
+
+
+def test_order_is_that_of_the_file() -> None:
+    """Both forms in one list."""
+    text = "import a\nfrom b import c\nimport d\n"
+    assert [item.local for item in imports_of(text)] == ["a", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("item", "path", "expected"),
+    [
+        (Import("x", "a.b", 0, "x"), "src/m.py", ["a/b"]),
+        (Import("x", "", 1, "x"), "src/pkg/m.py", ["src/pkg"]),
+        (Import("x", "mod", 1, "x"), "src/pkg/m.py", ["src/pkg/mod"]),
+        (Import("x", "mod", 2, "x"), "src/pkg/m.py", ["src/mod"]),
+        (Import("x", "mod", 9, "x"), "src/pkg/m.py", []),
+    ],
+)
+def test_where_a_module_may_lie(item: Import, path: str, expected: list[str]) -> None:
+    """Dots go up from the file's folder, and no further than the root."""
+    assert candidates(item, path) == expected

@@ -1,0 +1,47 @@
+"""Texts of the workspace's files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lsp_server.workspace.files import Files
+
+
+def test_the_editors_text_comes_first(tmp_path: Path) -> None:
+    """What is typed and not saved counts."""
+    (tmp_path / "a.py").write_text("disk")
+    opened = {"a.py": b"editor"}
+    files = Files(tmp_path, opened.get)
+    assert files.read("a.py") == b"editor"
+    opened.clear()
+    assert files.read("a.py") == b"disk"
+
+
+def test_a_change_on_disk_is_seen(tmp_path: Path) -> None:
+    """By size and time; a removed file is gone."""
+    path = tmp_path / "a.py"
+    path.write_text("one")
+    files = Files(tmp_path, lambda _path: None)
+    assert files.read("a.py") == b"one"
+    path.write_text("two")
+    os.utime(path, ns=(1, 1))
+    assert files.read("a.py") == b"two"
+    path.unlink()
+    assert files.read("a.py") is None
+
+
+def test_secrets_are_not_read(tmp_path: Path) -> None:
+    """Not even where somebody asks for them by name, or has them open."""
+    (tmp_path / ".env").write_text("TOKEN=1")
+    assert Files(tmp_path, lambda _path: b"TOKEN=1").read(".env") is None
+
+
+def test_little_is_kept(tmp_path: Path) -> None:
+    """Files are read again rather than kept beyond a bound."""
+    for number in range(40):
+        (tmp_path / f"f{number}.py").write_bytes(b"x" * 1_000_000)
+    files = Files(tmp_path, lambda _path: None)
+    for number in range(40):
+        assert files.read(f"f{number}.py") is not None
+    assert files._n_bytes <= 17 * 2**20
