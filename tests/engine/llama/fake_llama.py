@@ -12,7 +12,7 @@ import itertools
 import random
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -91,6 +91,8 @@ def fake_set(wanted: Sequence[Adapter]) -> AdapterSet:
 
 class FakeTokenizer:
     """A token a character."""
+
+    fim: ClassVar[dict[str, int]] = {role: ids[0] for role, ids in _ROLES.items()}
 
     n_vocab = 0x110000
 

@@ -351,15 +351,20 @@ def test_adapters_are_switched_without_reload(
     path.write_bytes(lora(tensors=tensors, number=lambda: chance.uniform(-1, 1)))
     loud = (Adapter(path=str(path)),)
     faint = (Adapter(path=str(path), scale=1e-6),)
-    plain = backend.run(request(BEFORE)).text
-    changed = backend.run(request(BEFORE, adapters=loud)).text
+    # Nothing of it is in the KV cache, so that no moved text decides a tie.
+    before = (
+        "class Stack:\n    def __init__(self):\n        self.items = []\n\n"
+        "    def push(self, x):\n        "
+    )
+    plain = backend.run(request(before)).text
+    changed = backend.run(request(before, adapters=loud)).text
     assert changed != plain
-    assert backend.run(request(BEFORE, adapters=faint)).text == plain
-    again = backend.run(request(BEFORE))
+    assert backend.run(request(before, adapters=faint)).text == plain
+    again = backend.run(request(before))
     assert again.text == plain
     assert again.last.timings is not None
     assert again.last.timings.n_reused == again.last.timings.n_prompt - 1
-    assert backend.run(request(BEFORE, adapters=loud)).text == changed
+    assert backend.run(request(before, adapters=loud)).text == changed
 
 
 @pytest.mark.parametrize(
