@@ -91,10 +91,15 @@ def _keystroke(engine: Engine, words: Words, turn: _Turn) -> Keystroke:
     return Keystroke(
         beside=turn.beside,
         repetition=turn.repetition,
-        alone_ms=alone.timings.ttft_ms,
-        beside_ms=key.timings.ttft_ms,
+        alone_ms=_first_ms(alone),
+        beside_ms=_first_ms(key),
         n_before=_n_before(key, others, engine.timer),
     )
+
+
+def _first_ms(job: Recorded) -> float:
+    """Until its first token was picked, whether or not that has text: it is made-up words."""
+    return 1000 * (job.prefilled_s - job.created_s)
 
 
 def _n_before(key: Recorded, others: Sequence[Recorded], timer: DecodeTimer) -> int:

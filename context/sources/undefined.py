@@ -6,9 +6,11 @@ Whoever writes the use before the definition has said already what it is called,
 from __future__ import annotations
 
 import builtins
+import functools
 import keyword
 import re
 
+from context.outline import line_start
 from context.sources.view import View
 from context.types import Snippet
 from context.workspace.index import WorkspaceIndex
@@ -16,7 +18,7 @@ from context.workspace.index import WorkspaceIndex
 ORIGIN = "undefined"
 _SCORE = 0.9
 _MAX_RESULTS = 4
-_MAX_FILE_BYTES = 512 * 1024
+_MAX_FILE_BYTES = 128 * 1024
 _LINES_BEFORE, _LINES_BEHIND = 1, 2
 # Where a definition may begin: what stands left of the cursor on its line.
 _BEGINNING = re.compile(
@@ -43,22 +45,30 @@ def find(view: View, index: WorkspaceIndex) -> list[Snippet]:
     in_body = innermost is not None and innermost.kind == "function"
     if in_body or not _BEGINNING.fullmatch(view.before[-1]) or len(view.data) > _MAX_FILE_BYTES:
         return []
-    uses = _uses(view.data, {item.local for item in view.imports}, index)
-    ranked = sorted(uses.items(), key=lambda use: abs(use[1] - view.cursor))
-    return [_snippet(view, name, at) for name, at in ranked[:_MAX_RESULTS]]
+    # Without the cursor's line, so that the answer holds for all of its keys.
+    start, end = line_start(view.data, view.cursor), view.data.find(b"\n", view.cursor)
+    end = len(view.data) if end < 0 else end
+    imported = {item.local for item in view.imports}
+    uses = [
+        (name, at if at < start else at + end - start)
+        for name, at in _uses(view.data[:start] + view.data[end:])
+        if name not in imported and not index.n_defined(name)
+    ]
+    uses.sort(key=lambda use: abs(use[1] - view.cursor))
+    return [_snippet(view, at) for _, at in uses[:_MAX_RESULTS]]
 
 
-def _uses(data: bytes, imported: set[str], index: WorkspaceIndex) -> dict[str, int]:
-    """The first use of each name that is used and not defined."""
-    defined = {
-        name.decode() for found in _DEFINED.finditer(data) for name in found.groups() if name
-    }
-    uses: dict[str, int] = {}
+@functools.lru_cache(maxsize=4)
+def _uses(data: bytes) -> tuple[tuple[str, int], ...]:
+    """The first use of each name that a file uses and does not define."""
+    groups = (found.groups() for found in _DEFINED.finditer(data))
+    defined = {name.decode() for names in groups for name in names if name}
+    calls: dict[str, int] = {}
     seen_otherwise: set[str] = set()
     for found in _WORD.finditer(data):
         name = found.group().decode().rstrip("( \t\r\n")
         if found["call"]:
-            uses.setdefault(name, found.start())
+            calls.setdefault(name, found.start())
         else:
             # A parameter, a variable, an import: it comes from somewhere.
             seen_otherwise.add(name)
@@ -69,19 +79,13 @@ def _uses(data: bytes, imported: set[str], index: WorkspaceIndex) -> dict[str, i
         if found["set"]:
             set_on_self.add(name)
         of_self.setdefault(name, found.start())
-    uses = {name: at for name, at in uses.items() if name not in seen_otherwise}
+    uses = {name: at for name, at in calls.items() if name not in seen_otherwise}
     uses |= {name: at for name, at in of_self.items() if name not in set_on_self}
-    return {
-        name: at
-        for name, at in uses.items()
-        if name not in defined
-        and name not in imported
-        and name not in _KNOWN
-        and not index.n_defined(name)
-    }
+    known = defined | _KNOWN
+    return tuple((name, at) for name, at in uses.items() if name not in known)
 
 
-def _snippet(view: View, name: str, at: int) -> Snippet:
+def _snippet(view: View, at: int) -> Snippet:
     data = view.data
     start, end = at, at
     for _ in range(_LINES_BEFORE + 1):

@@ -1,0 +1,127 @@
+"""``python -m benchmarks context``: variants of the prompt, and what an index costs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import __main__ as main
+from benchmarks.context import speed
+from benchmarks.context.variants import FILE, FULL, variants
+from benchmarks.corpus import fresh
+from benchmarks.peers import run as peers_run
+from benchmarks.peers.plain import MidfillWorkspace
+from benchmarks.replay.types import Project, Target
+from context.budget import estimate_tokens
+from context.related import WEIGHTS
+from tests.scripted_engine import write_script
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project with one file to type again, in place of the corpus."""
+    root = tmp_path / "shop"
+    root.mkdir()
+    (root / "a.py").write_text("def alpha(first, second): ...\n")
+    (root / "b.py").write_text("from a import alpha\n\n\ngamma = alpha(1, 2)\ndelta = alpha\n")
+    project = Project(
+        name="shop 1",
+        root=root,
+        targets=(Target(path="b.py", first_line=3, last_line=5, lines=(3, 4)),),
+    )
+    monkeypatch.setattr(fresh, "fresh_lines", lambda *_, **__: [project])
+    monkeypatch.setattr(peers_run, "token_counter", lambda _path: estimate_tokens)
+    return project
+
+
+def run_command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run the benchmark in this process."""
+    monkeypatch.setattr("sys.argv", ["benchmarks", "context", *arguments])
+    return main.main()
+
+
+def test_every_source_is_left_out_and_tried_alone() -> None:
+    """But for those that a replay of one file does not have."""
+    names = [*variants()]
+    assert names[:2] == [FULL, FILE]
+    for source in WEIGHTS:
+        expected = source not in ("pinned", "recent")
+        assert (f"without {source}" in names) == (f"only {source}" in names) == expected
+
+
+def test_variants_are_asked_at_the_same_places(
+    corpus: Project,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The full context is held against each of the others."""
+    script = write_script(tmp_path / "script.json", default="alpha(1, 2)\n")
+    output = tmp_path / "context.jsonl"
+    arguments = ("--model", f"scripted:{script}", "--output", str(output), "--json")
+    chosen = f"{FULL},{FILE},only definitions"
+    assert run_command(monkeypatch, *arguments, "--variants", chosen) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["title"] == "Other files in the prompt"
+    assert {row[0] for row in found["tables"][0]["rows"]} == {FULL, FILE, "only definitions"}
+    assert len(found["verdicts"]) == 2
+
+
+def test_unknown_variants_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With those there are."""
+    assert run_command(monkeypatch, "--variants", "everything") == 2
+    assert "There is no variant 'everything'" in capsys.readouterr().err
+
+
+async def test_prompts_know_nothing_of_the_future(corpus: Project) -> None:
+    """The index has of the open file what is typed so far; the next file finds it whole again."""
+    from benchmarks.peers.library import Library
+    from benchmarks.peers.strategy import EditorState
+    from context.related import Wanted
+    from context.types import CursorScope, FileContext
+
+    scope = CursorScope(
+        kind="code", line_before="", line_after="", next_line="", indent="", multi_line=True
+    )
+    library = Library.load(corpus.root)
+    strategy = MidfillWorkspace(Wanted(n_tokens=300))
+
+    def ask(path: str, text: str) -> str:
+        state = EditorState(
+            project="shop",
+            path=path,
+            text=text,
+            offset=len(text),
+            library=library,
+            visits=(),
+            context=FileContext(prefix=(), suffix=(), scope=scope),
+        )
+        return "".join(segment.text for segment in strategy.prompt(state).segments)
+
+    assert "def alpha(first, second)" in ask("b.py", "from a import alpha\n\nx = alpha(")
+    assert strategy._related is not None
+    assert not strategy._related.index.n_defined("gamma")
+    assert "gamma" in ask("a.py", "from b import gamma\n\nx = gamma(")
+
+
+def test_an_index_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Time, memory and requests, each beside its goal."""
+    for number in range(3):
+        body = "".join(f"def f{number}_{n}(a):\n    return a\n\n\n" for n in range(80))
+        (tmp_path / f"m{number}.py").write_text(body)
+    monkeypatch.setattr(speed, "_N_KEYS", 12)
+    monkeypatch.setattr(speed, "_KEY_S", 0.0)
+    assert run_command(monkeypatch, "--section", "speed", "--folder", str(tmp_path), "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["headline"].startswith("3 files with 960 lines are indexed in ")
+    assert [table["title"] for table in found["tables"]] == [
+        "Index",
+        "A request in a file of ten thousand lines",
+    ]
+    assert len(found["verdicts"]) == 4
