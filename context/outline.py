@@ -262,6 +262,26 @@ def line_end(data: bytes, offset: int) -> int:
     return len(data) if end < 0 else end + 1
 
 
+def lines_around(
+    data: bytes, start: int, end: int, *, n_above: int, n_below: int
+) -> tuple[int, int]:
+    """Byte range of the lines that hold a range, and of some above and below.
+
+    Args:
+        data: the text, as UTF-8.
+        start: first byte of the range.
+        end: byte after it.
+        n_above: lines above.
+        n_below: lines below.
+    """
+    first, last = line_start(data, start), line_end(data, end)
+    for _ in range(n_above):
+        first = line_start(data, max(0, first - 1))
+    for _ in range(n_below):
+        last = line_end(data, min(len(data), last + 1))
+    return first, last
+
+
 def _short(line: str, rest: bytes) -> str:
     """An assignment on one line, its value as ``...`` when it is long or goes on below."""
     if len(line) > _MAX_CONSTANT_CHARS or rest.strip() or line.rstrip().endswith(("(", "[", "{")):

@@ -10,7 +10,7 @@ import functools
 import keyword
 import re
 
-from context.outline import line_start
+from context.outline import line_start, lines_around
 from context.sources.view import View
 from context.types import Snippet
 from context.workspace.index import WorkspaceIndex
@@ -86,20 +86,12 @@ def _uses(data: bytes) -> tuple[tuple[str, int], ...]:
 
 
 def _snippet(view: View, at: int) -> Snippet:
-    data = view.data
-    start, end = at, at
-    for _ in range(_LINES_BEFORE + 1):
-        start = data.rfind(b"\n", 0, max(start, 0))
-        if start < 0:
-            break
-    for _ in range(_LINES_BEHIND + 1):
-        following = data.find(b"\n", end)
-        end = len(data) if following < 0 else following + 1
+    start, end = lines_around(view.data, at, at + 1, n_above=_LINES_BEFORE, n_below=_LINES_BEHIND)
     return Snippet(
         path=view.path,
-        start_byte=start + 1,
+        start_byte=start,
         end_byte=end,
-        text=data[start + 1 : end].decode("utf-8", "replace").strip("\n"),
+        text=view.data[start:end].decode("utf-8", "replace").strip("\n"),
         origin=ORIGIN,
         score=_SCORE,
     )

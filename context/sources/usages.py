@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from context.outline import lines_around
 from context.sources.view import View
 from context.types import Snippet
 from context.workspace.index import WorkspaceIndex
@@ -76,15 +77,7 @@ def _call(name: str, path: str, weight: float, view: View, index: WorkspaceIndex
     found = _call_in(data, name.encode(), view.shows if is_own else lambda _start, _end: False)
     if found is None:
         return None
-    start, end = found
-    for _ in range(_LINES_BEFORE + 1):
-        start = data.rfind(b"\n", 0, max(start, 0))
-        if start < 0:
-            break
-    start += 1
-    for _ in range(_LINES_BEHIND):
-        following = data.find(b"\n", end)
-        end = len(data) if following < 0 else following + 1
+    start, end = lines_around(data, *found, n_above=_LINES_BEFORE, n_below=_LINES_BEHIND - 1)
     text = data[start:end].decode("utf-8", "replace").strip("\n")
     if any(len(line) > _MAX_LINE_CHARS for line in text.split("\n")):
         return None

@@ -85,22 +85,19 @@ def _imports_in(text: str) -> tuple[Import, ...]:
     return tuple(item for _, item in found)
 
 
-def candidates(item: Import, path: str) -> list[str]:
-    """Paths, without their suffix, at which the module of an import may lie.
+def relative_stem(item: Import, path: str) -> str | None:
+    """The path, without its suffix, of the module that a relative import names.
 
     Args:
-        item: the import.
+        item: the import; it has dots.
         path: of the file it stands in, relative to the root, with slashes.
 
     Returns:
-        For a relative import the one folder or file; for an absolute one its parts, which may
-        stand below any folder that sources are kept in.
+        None where the dots lead out of the root.
     """
+    folders = path.split("/")[:-1]
+    n_up = item.level - 1
+    if n_up > len(folders):
+        return None
     parts = item.module.split(".") if item.module else []
-    if item.level:
-        folder = path.split("/")[:-1]
-        n_up = item.level - 1
-        if n_up > len(folder):
-            return []
-        parts = folder[: len(folder) - n_up] + parts
-    return ["/".join(parts)]
+    return "/".join(folders[: len(folders) - n_up] + parts)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
-from context.workspace.imports import Import, candidates
+from context.workspace.imports import Import, relative_stem
 from context.workspace.symbols import FileSymbols, Symbol
 
 _MAX_HOPS = 4
@@ -149,11 +149,11 @@ class WorkspaceIndex:
             path: of the file it stands in.
         """
         if item.level:
-            found = candidates(item, path)
-            return self._module_at(found[0]) if found else None
+            stem = relative_stem(item, path)
+            return None if stem is None else self._stems.get(stem)
         dotted = item.module.replace(".", "/")
         for root in self._source_roots(path):
-            module = self._module_at(f"{root}/{dotted}" if root else dotted)
+            module = self._stems.get(f"{root}/{dotted}" if root else dotted)
             if module is not None:
                 return module
         return None
@@ -193,9 +193,6 @@ class WorkspaceIndex:
                 if module is not None and self.top_level(module, name) is not None:
                     starred = Import(name, item.module, item.level, name)
         return starred
-
-    def _module_at(self, stem: str) -> str | None:
-        return self._stems.get(stem)
 
     def _source_roots(self, path: str) -> Iterable[str]:
         """Folders that absolute imports may start from, the file's own first."""

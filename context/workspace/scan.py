@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -57,7 +57,6 @@ def scan(
     *,
     banned: Sequence[str] = (),
     max_files: int = MAX_FILES,
-    is_stopped: Callable[[], bool] = lambda: False,
 ) -> Scan:
     """Go through a folder, breadth first; links to folders are not followed.
 
@@ -65,15 +64,12 @@ def scan(
         root: the folder.
         banned: patterns as in ``.gitignore`` for what is left out.
         max_files: at most so many are found.
-        is_stopped: asked in between; True ends it.
     """
     rules = Rules(banned)
     found: list[Found] = []
     folders = [("", 0)]
     n_entries = 0
     for folder, depth in folders:  # grows on the way
-        if is_stopped():
-            return Scan(files=tuple(found), left_out="stopped")
         _read_rules(root, folder, rules)
         for entry in _entries(root / folder):
             n_entries += 1

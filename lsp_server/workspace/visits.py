@@ -36,10 +36,6 @@ class Visits:
             first = max(0, line - _LOOK_LINES)
             self._add(path, first, line + _LOOK_LINES, edited=False)
 
-    def forget(self, path: str) -> None:
-        """A file is gone, or is not to be shown."""
-        self._visits = [visit for visit in self._visits if visit.path != path]
-
     def _add(self, path: str, first: int, last: int, *, edited: bool) -> None:
         for visit in self._visits:
             near = (

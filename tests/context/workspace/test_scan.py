@@ -67,13 +67,6 @@ def test_large_and_strange_files_are_left_out(tmp_path: Path) -> None:
     assert found(tmp_path) == ["a.py"]
 
 
-def test_a_scan_can_be_stopped(tmp_path: Path) -> None:
-    """Between two folders."""
-    made(tmp_path, "a.py", "b/c.py")
-    asked = iter([False, True])
-    assert [f.path for f in scan(tmp_path, is_stopped=lambda: next(asked)).files] == ["a.py"]
-
-
 def test_an_unreadable_root_holds_nothing(tmp_path: Path) -> None:
     """No folder, no files."""
     assert found(tmp_path / "none") == []
