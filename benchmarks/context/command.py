@@ -8,8 +8,6 @@ and the requests in it.
 from __future__ import annotations
 
 import argparse
-import asyncio
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ from benchmarks.context import speed
 from benchmarks.context.variants import DEFAULT_TOKENS, FULL, variants
 from benchmarks.corpus import fresh, order
 from benchmarks.peers.findings import PeerWalk, findings
-from benchmarks.peers.run import Asked, ask, by_file, keys
+from benchmarks.peers.run import Asked, ask_all, by_file, keys
 from benchmarks.records import RunFile
 from lsp_server.errors import UsageError
 
@@ -79,15 +77,7 @@ def _ablation(args: argparse.Namespace) -> int:
     file: RunFile[PeerWalk] = RunFile(
         options.results_path(args, info), info, PeerWalk, restart=args.restart
     )
-    try:
-        asyncio.run(ask(asked, plan, file))
-    except KeyboardInterrupt:
-        print(
-            f"benchmarks: interrupted; {len(file.records)} walks are in {file.path}. The same "
-            "command goes on with them.",
-            file=sys.stderr,
-        )
-        raise
+    ask_all(asked, plan, file)
     wanted = keys(chosen, plan, "full")
     records = [record for key, record in file.records.items() if key in wanted]
     found = findings(records, chosen, info, ours=FULL, title="Other files in the prompt")

@@ -8,9 +8,7 @@ prompt alone is worth.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import hashlib
-import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,7 +21,7 @@ from benchmarks.peers.continue_dev import Continue
 from benchmarks.peers.findings import PeerWalk, findings
 from benchmarks.peers.llama_vim import LlamaVim
 from benchmarks.peers.plain import FileOnly, Midfill
-from benchmarks.peers.run import Asked, Maker, ask, by_file, keys
+from benchmarks.peers.run import Asked, Maker, ask_all, by_file, keys
 from benchmarks.peers.tabby import Tabby
 from benchmarks.records import RunFile
 from benchmarks.replay.types import SuffixMode
@@ -100,15 +98,7 @@ def run(args: argparse.Namespace) -> int:
     file: RunFile[PeerWalk] = RunFile(
         options.results_path(args, info), info, PeerWalk, restart=args.restart
     )
-    try:
-        asyncio.run(ask(asked, plan, file))
-    except KeyboardInterrupt:
-        print(
-            f"benchmarks: interrupted; {len(file.records)} walks are in {file.path}. The same "
-            "command goes on with them.",
-            file=sys.stderr,
-        )
-        raise
+    ask_all(asked, plan, file)
     wanted = keys(args.strategies, plan, args.suffix)
     records = [record for key, record in file.records.items() if key in wanted]
     if not any(record.walk.opportunities for record in records):

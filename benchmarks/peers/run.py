@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -53,6 +55,19 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     suffix: SuffixMode
     seed: int
     heals: bool = False
+
+
+def ask_all(asked: Asked, plan: Sequence[tuple[Project, Target]], file: RunFile[PeerWalk]) -> None:
+    """The same as ``ask`` to its end; whoever interrupts it is told how to go on."""
+    try:
+        asyncio.run(ask(asked, plan, file))
+    except KeyboardInterrupt:
+        print(
+            f"benchmarks: interrupted; {len(file.records)} walks are in {file.path}. The same "
+            "command goes on with them.",
+            file=sys.stderr,
+        )
+        raise
 
 
 async def ask(
