@@ -32,7 +32,16 @@ def typing(hole: Hole, chance: random.Random) -> States:
     n_most = min(_MAX_TYPED, len(hole.before) - hole.indent_end)
     if n_most < n_least:
         return []
-    n_typed = chance.randint(n_least, n_most)
+    return key_by_key(hole, chance.randint(n_least, n_most))
+
+
+def key_by_key(hole: Hole, n_typed: int) -> States:
+    """The last so many characters are typed.
+
+    Args:
+        hole: where it ends.
+        n_typed: at least 1.
+    """
     ends = range(len(hole.before) - n_typed, len(hole.before) + 1)
     return [(hole.before[:end], hole.after) for end in ends]
 

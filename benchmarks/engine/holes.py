@@ -44,6 +44,14 @@ class Hole(msgspec.Struct, frozen=True, kw_only=True):
         line = self.before[self.line_start :]
         return len(self.before) - len(line.lstrip())
 
+    def follows(self, other: Hole) -> bool:
+        """Whether it stands in the same line as another, behind it."""
+        return (
+            (self.cluster, self.line_start) == (other.cluster, other.line_start)
+            and len(self.before) > len(other.before)
+            and self.before.startswith(other.before)
+        )
+
     def is_met_by(self, text: str) -> bool:
         """Whether the first line of a text is what the developer wrote."""
         return text.split("\n", 1)[0].strip() == self.truth.strip()
@@ -56,6 +64,7 @@ def holes(
     limit: int,
     kinds: Collection[PauseKind],
     per_target: int,
+    n_lines: int | None = None,
     is_wanted: Callable[[Hole], bool] = lambda _: True,
 ) -> list[Hole]:
     """The first so many holes of a corpus in a seeded order; a larger limit only adds some.
@@ -67,11 +76,12 @@ def holes(
         kinds: where in a line.
         per_target: most holes of a run of lines; they stand close together, so that their prompts
             begin alike.
+        n_lines: most lines of such a run that holes are in; None for any.
         is_wanted: asked of each.
     """
     found: list[Hole] = []
     for project, target in order.sample(projects, seed=seed):
-        for hole in _of_target(project, target, seed, kinds, per_target):
+        for hole in _of_target(project, target, seed, kinds, per_target, n_lines):
             if is_wanted(hole):
                 found.append(hole)
             if len(found) >= limit:
@@ -80,7 +90,12 @@ def holes(
 
 
 def _of_target(
-    project: Project, target: Target, seed: int, kinds: Collection[PauseKind], per_target: int
+    project: Project,
+    target: Target,
+    seed: int,
+    kinds: Collection[PauseKind],
+    per_target: int,
+    n_lines: int | None,
 ) -> Iterator[Hole]:
     lines = read_text(project.root / target.path).replace("\r\n", "\n").split("\n")
     places = [
@@ -90,6 +105,10 @@ def _of_target(
         if pause.kind in kinds and not pauses.in_comment(lines[line], pause.column)
     ]
     chance = random.Random(f"{seed}|{project.name}|{target.key}")
+    if n_lines is not None:
+        having = sorted({line for line, _ in places})
+        among = set(chance.sample(having, min(n_lines, len(having))))
+        places = [place for place in places if place[0] in among]
     for line, column in sorted(chance.sample(places, min(per_target, len(places)))):
         yield Hole(
             place=f"{project.name}|{target.path}:{line + 1}:{column + 1}",

@@ -30,7 +30,7 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True, tag="moved"):
             it was, which says nothing.
         n_prompt: tokens of the last one.
         n_evaluated: tokens evaluated on the way.
-        n_moved: places by which text was moved on the way.
+        n_moved: places by which text was moved since it was evaluated, added up.
         full_exact: whether the first line is the developer's after a full evaluation.
         moved_exact: the same with moved text.
         same_text: whether both first lines are equal.
@@ -155,8 +155,8 @@ def _table(rows: Sequence[tuple[Cell, ...]]) -> Table:
         rows=tuple(rows),
         note="First line of a greedy generation at cursors inside lines of code newer than the "
         "models, in midfill's prompts, against what the developer wrote. Typing: the last 1 to 40 "
-        "characters key by key; deleting: up to 20 wrong ones; accepting: 2 to 6 lines and the "
-        "line so far at once; editing: a line below or above was not there. Nothing is evaluated "
-        "again on the way, as it would be in a pause. KL: D(evaluated || moved) of the first "
-        "token, in nats. 95 % intervals, drawn by file.",
+        "characters key by key, and on to the next hole of the line; deleting: up to 20 wrong "
+        "ones; accepting: 2 to 6 lines and the line so far at once; editing: a line below or above "
+        "was not there. Nothing is evaluated again on the way, as it would be in a pause. KL: "
+        "D(evaluated || moved) of the first token, in nats. 95 % intervals, drawn by file.",
     )

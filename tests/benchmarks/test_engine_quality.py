@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from pathlib import Path
@@ -226,6 +227,18 @@ def test_a_larger_limit_only_adds_holes(tmp_path: Path) -> None:
         assert hole.cluster.startswith("p|file")
 
 
+def test_holes_of_a_run_of_lines_stand_in_few_of_them(tmp_path: Path) -> None:
+    """Those of one line follow one another; those of others do not."""
+    found = holes(
+        [project(tmp_path / "p", 1)], seed=1, limit=50, kinds=KINDS, per_target=50, n_lines=2
+    )
+    assert len({hole.line_start for hole in found}) == 2
+    for left, right in itertools.pairwise(found):
+        assert right.follows(left) is (right.line_start == left.line_start)
+        assert not left.follows(right)
+        assert not left.follows(left)
+
+
 @pytest.mark.parametrize(
     ("text", "met"),
     [("value, digits)", True), (" value, digits) \nmore", True), ("\nvalue, digits)", False),
@@ -263,6 +276,27 @@ def test_holes_are_measured_once_each(tmp_path: Path, monkeypatch: pytest.Monkey
 
     quality.measure(fake_engine.bench(tmp_path, limit=5))
     assert len(models) == 2
+
+
+def test_what_was_moved_to_one_hole_is_moved_further_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Along a line its text is evaluated once; at holes that other edits lead to it is anew."""
+    projects = [project(tmp_path / "p", 1)]
+    line = msgspec.structs.replace(projects[0].targets[0], lines=(16,))
+    projects[0] = msgspec.structs.replace(projects[0], targets=(line,))
+    monkeypatch.setattr(fresh, "fresh_lines", lambda *_, **__: projects)
+    monkeypatch.setattr(quality, "_load", lambda _setup: FakeModel(20_000))
+    bench = fake_engine.bench(tmp_path, limit=4)
+    quality.measure(bench)
+    typed = [record for record in bench.of(Moved) if record.edit == "typing"]
+    columns = [int(record.place.rsplit(":", 1)[1]) for record in typed]
+    assert len(columns) == 4
+    ways = [right - left for left, right in itertools.pairwise(columns)]
+    assert [record.n_steps for record in typed[1:]] == ways
+    # What was moved before is not evaluated in between.
+    assert all(record.n_moved >= typed[0].n_moved > 0 for record in typed)
+    assert all(record.kl == 0 and record.same_text for record in bench.of(Moved))
 
 
 def moved(number: int, *, full: bool, by_moving: bool, kl: float = 0.01) -> Moved:
