@@ -15,8 +15,9 @@ from context.types import Snippet
 
 _K = 10.0
 # What is in the prompt already stays unless something clearly better comes: the engine keeps the
-# KV cache of what does not change.
+# KV cache of what does not change. What no source names any more stays while there is room.
 _STAYING = 1.3
+_FADING = 0.5
 # A snippet most of whose lines are in the prompt anyway tells nothing new.
 _KNOWN_SHARE = 0.7
 _MIN_LINE_CHARS = 4
@@ -33,7 +34,8 @@ class Dropped(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         snippet: which.
-        reason: ``already_shown``, ``overlaps``, ``too_long`` or ``no_room``.
+        reason: ``already_shown``, ``overlaps``, ``too_long``, ``no_room``, or ``not_yet`` where
+            its turn comes in a pause.
     """
 
     snippet: Snippet
@@ -47,11 +49,30 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
         snippets: in prompt order, with the fused score.
         dropped: the others, best first.
         n_tokens: estimated, of the chosen ones.
+        n_new_tokens: of those that were not chosen before.
     """
 
     snippets: tuple[Snippet, ...] = ()
     dropped: tuple[Dropped, ...] = ()
     n_tokens: int = 0
+    n_new_tokens: int = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing waits for its turn."""
+        return all(each.reason != "not_yet" for each in self.dropped)
+
+
+class Allowance(msgspec.Struct, frozen=True, kw_only=True):
+    """How much may come new into the prompt at once.
+
+    Args:
+        n_tokens: estimated.
+        n_least: so many snippets may come in any case.
+    """
+
+    n_tokens: int
+    n_least: int = 0
 
 
 def fuse(by_source: Mapping[str, Sequence[Snippet]], weights: Mapping[str, float]) -> list[Snippet]:
@@ -82,6 +103,7 @@ def choose(
     *,
     shown: str,
     before: Sequence[Snippet] = (),
+    allowance: Allowance | None = None,
 ) -> Chosen:
     """Those that fit, in an order that changes as little as can be.
 
@@ -90,18 +112,20 @@ def choose(
         n_tokens: budget, in estimated tokens.
         shown: text of the open file that is in the prompt.
         before: what was chosen at the last request, in its order.
+        allowance: how much may be new; None for as much as there is.
     """
     stayed = {_key(snippet): number for number, snippet in enumerate(before)}
-    ordered = sorted(ranked, key=lambda s: -s.score * (_STAYING if _key(s) in stayed else 1.0))
     known = _lines(shown)
     chosen: list[Snippet] = []
     dropped: list[Dropped] = []
     n_left = n_tokens
-    for snippet in ordered:
+    n_new = n_new_tokens = 0
+    for snippet in _candidates(ranked, before):
         lines = _lines(snippet.text)
         cost = estimate_tokens(snippet.text)
         if all(other.path != snippet.path for other in chosen):
             cost += _FILE_TOKENS
+        is_new = _key(snippet) not in stayed
         if len(lines & known) > _KNOWN_SHARE * len(lines):
             reason = "already_shown"
         elif any(_overlap(snippet, other) for other in chosen):
@@ -110,8 +134,18 @@ def choose(
             reason = "too_long"
         elif cost > n_left:
             reason = "no_room"
+        elif (
+            is_new
+            and allowance is not None
+            and n_new >= allowance.n_least
+            and n_new_tokens + cost > allowance.n_tokens
+        ):
+            reason = "not_yet"
         else:
             n_left -= cost
+            if is_new:
+                n_new += 1
+                n_new_tokens += cost
             chosen.append(snippet)
             known |= lines
             continue
@@ -120,12 +154,20 @@ def choose(
         snippets=tuple(_in_order(chosen, stayed)),
         dropped=tuple(dropped),
         n_tokens=n_tokens - n_left,
+        n_new_tokens=n_new_tokens,
     )
 
 
-def _in_order(
-    chosen: Sequence[Snippet], stayed: Mapping[tuple[str, int, int], int]
-) -> list[Snippet]:
+def _candidates(ranked: Sequence[Snippet], before: Sequence[Snippet]) -> list[Snippet]:
+    """What may be chosen, best first: what is found now, and what was chosen before."""
+    stayed = {_key(snippet) for snippet in before}
+    found = {_key(snippet) for snippet in ranked}
+    worth = [(s.score * (_STAYING if _key(s) in stayed else 1.0), s) for s in ranked]
+    worth += [(s.score * _FADING, s) for s in before if _key(s) not in found]
+    return [snippet for _, snippet in sorted(worth, key=lambda pair: -pair[0])]
+
+
+def _in_order(chosen: Sequence[Snippet], stayed: Mapping[tuple[str, str], int]) -> list[Snippet]:
     """File by file; files that were there stay where they were, the best of the new ones last."""
     files: dict[str, list[Snippet]] = {}
     for snippet in chosen:
@@ -142,8 +184,9 @@ def _in_order(
     ]
 
 
-def _key(snippet: Snippet) -> tuple[str, int, int]:
-    return snippet.path, snippet.start_byte, snippet.end_byte
+def _key(snippet: Snippet) -> tuple[str, str]:
+    # Not by its place: typing above it moves that, and the prompt stays as it is.
+    return snippet.path, snippet.text
 
 
 def _overlap(a: Snippet, b: Snippet) -> bool:

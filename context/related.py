@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from context.rank import Chosen, choose, fuse
+from context.rank import Allowance, Chosen, choose, fuse
 from context.redact import redact
 from context.sources import definitions as definitions_source
 from context.sources import hierarchy, pinned, recent, siblings, undefined, usages
@@ -15,6 +15,7 @@ from context.sources.similar import SimilarWindows
 from context.sources.view import View, view_of
 from context.syntax import SyntaxTree
 from context.types import FileContext, Snippet, SourceFile
+from context.workspace.environment import EnvironmentIndex
 from context.workspace.index import WorkspaceIndex
 
 # How much a place in a source's list is worth; see ``python -m benchmarks context``.
@@ -37,11 +38,13 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         n_tokens: budget for text of other files; 0 asks for none.
         weights: of the sources, where they are not the usual ones; 0 leaves one out.
         pinned: files that the user wants in every prompt.
+        allowance: how much of it may be new to the prompt; None for all.
     """
 
     n_tokens: int = 0
     weights: Mapping[str, float] = {}
     pinned: tuple[str, ...] = ()
+    allowance: Allowance | None = None
 
 
 class Related:
@@ -50,13 +53,20 @@ class Related:
     Args:
         index: of the workspace.
         similar: finds similar places.
+        packages: what is installed; None where nothing is known of it.
 
     Attributes:
         visits: where the user was, newest first.
     """
 
-    def __init__(self, index: WorkspaceIndex, similar: SimilarWindows | None = None) -> None:
+    def __init__(
+        self,
+        index: WorkspaceIndex,
+        similar: SimilarWindows | None = None,
+        packages: EnvironmentIndex | None = None,
+    ) -> None:
         self.index = index
+        self.packages = packages
         self.visits: Sequence[Visit] = ()
         self._similar = similar or SimilarWindows()
 
@@ -92,8 +102,15 @@ class Related:
             for name, ask in asked.items()
             if weights.get(name, 1.0) > 0
         }
-        text = context.prefix_text + context.suffix_text
-        return choose(fuse(found, weights), wanted.n_tokens, shown=text, before=before)
+        # Of the open file only what it still says.
+        stayed = [s for s in before if s.path != path or s.text.encode() in file.data]
+        return choose(
+            fuse(found, weights),
+            wanted.n_tokens,
+            shown=context.prefix_text + context.suffix_text,
+            before=stayed,
+            allowance=wanted.allowance,
+        )
 
     def _sources(
         self, view: View, file: SourceFile, wanted: Wanted
@@ -101,7 +118,7 @@ class Related:
         index = self.index
         return {
             "pinned": lambda: pinned.find(view, index, wanted.pinned),
-            "definitions": lambda: definitions_source.find(view, index),
+            "definitions": lambda: definitions_source.find(view, index, self.packages),
             "hierarchy": lambda: hierarchy.find(view, index, file.data),
             "similar": lambda: self._similar.find(view, index),
             "usages": lambda: usages.find(view, index),

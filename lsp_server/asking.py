@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from context.rank import Allowance
 from context.types import Budget, FileContext, Prompt
 from lsp_server.engine.protocol import StateChange
 from lsp_server.postprocess.shape import Shaper
@@ -15,6 +16,11 @@ CPU_BUDGET = Budget(n_prefix_tokens=768, n_suffix_tokens=192, n_context_tokens=0
 GPU_BUDGET = Budget(n_prefix_tokens=3072, n_suffix_tokens=1024, n_context_tokens=4096)
 CPU_MAX_TOKENS, GPU_MAX_TOKENS = 96, 192
 AROUND_CHARS = 2000
+# So long a suggestion may wait for what is new of other files, and so long a piece of work in a
+# pause may take: what is typed meanwhile waits for its end at worst.
+_NEWS_S, _PIECE_S = 0.1, 0.4
+# Until the speed is known.
+_CPU_TOKENS_PER_S, _GPU_TOKENS_PER_S = 100.0, 2000.0
 # Budgets are counted in estimated tokens: so much of a small context is filled.
 _ROOM_SHARE = 0.75
 
@@ -42,6 +48,25 @@ def budget(settings: Settings, state: StateChange | None) -> Budget:
         n_suffix_tokens=n_suffix,
         n_context_tokens=min(n_context, n_left),
     )
+
+
+def allowance(
+    settings: Settings, state: StateChange | None, tokens_per_s: float, *, resting: bool
+) -> Allowance:
+    """How much of other files may come new into a prompt.
+
+    Args:
+        settings: 0 leaves it to the speed of the machine.
+        state: the engine's.
+        tokens_per_s: at which prompts are evaluated; 0 while it is not known.
+        resting: whether it is evaluated in a pause of the user's: then one snippet may come in any
+            case.
+    """
+    speed = tokens_per_s or (_GPU_TOKENS_PER_S if _on_gpu(state) else _CPU_TOKENS_PER_S)
+    n_tokens = settings.context.n_new_tokens or int(_NEWS_S * speed)
+    if resting:
+        return Allowance(n_tokens=max(n_tokens, int(_PIECE_S * speed)), n_least=1)
+    return Allowance(n_tokens=n_tokens)
 
 
 def sampling(settings: CompletionSettings, state: StateChange | None) -> SamplingParams:

@@ -10,24 +10,23 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from context import fim
-from context.gather import gather
-from context.syntax import SyntaxTree
-from context.types import FileContext, Prompt, SourceFile
+from context.types import Prompt
 from lsp_server import asking
 from lsp_server.acceptance.log import EventLog
 from lsp_server.acceptance.tracker import AcceptanceTracker
-from lsp_server.draft import Account, Draft, Explanation, source_file
+from lsp_server.draft import Account, Draft, Explanation
 from lsp_server.engine import pause
 from lsp_server.engine_link import PAUSED, EngineLink
 from lsp_server.errors import MidfillError
+from lsp_server.prompting import Prompts
 from lsp_server.scheduler import Scheduler
 from lsp_server.settings import Resolved, Settings
 from lsp_server.types import (
     Completion,
     CompletionRequest,
+    FileMark,
     OnPartial,
     OnStatus,
     Skip,
@@ -35,7 +34,7 @@ from lsp_server.types import (
     Status,
 )
 from lsp_server.warmup import Spot, WarmUp
-from lsp_server.workspace.workspaces import Found, OnProgress, Workspaces
+from lsp_server.workspace.workspaces import OnProgress, Workspaces
 
 log = logging.getLogger("midfill.completion")
 
@@ -43,20 +42,6 @@ _N_DOCUMENTS = 32
 _MAX_SHORT_LINES = 100
 # Most clients ask right after an edit; the others give a hint of when they will.
 _TYPING_PAUSE_MS, _RESTING_PAUSE_MS = 15.0, 300.0
-
-
-class Gathered(NamedTuple):
-    """What goes into a prompt.
-
-    Args:
-        context: of the open file.
-        found: of other files.
-        prompt: of both.
-    """
-
-    context: FileContext
-    found: Found
-    prompt: Prompt
 
 
 class CompletionService:
@@ -68,6 +53,8 @@ class CompletionService:
         tracker: acceptance log; None logs nothing.
         event_log: closed with the service.
         client_name: who we are, for the engine's log.
+        one_shot: whether the first request is the only one: it waits for all that other files
+            give, which otherwise comes in pauses.
     """
 
     def __init__(
@@ -78,6 +65,7 @@ class CompletionService:
         tracker: AcceptanceTracker | None = None,
         event_log: EventLog | None = None,
         client_name: str = "midfill",
+        one_shot: bool = False,
     ) -> None:
         self.resolved = resolved
         self.on_status: OnStatus = lambda _status: None
@@ -90,8 +78,8 @@ class CompletionService:
         )
         self._scheduler = Scheduler(self._settings.completion.debounce_ms)
         self._warm_up = WarmUp()
-        self._workspaces = Workspaces(self._settings.context)
-        self._trees: OrderedDict[str, SyntaxTree] = OrderedDict()
+        self._workspaces = Workspaces(self._settings.context, at_once=one_shot)
+        self._prompts = Prompts(self._engine, self._workspaces, at_once=one_shot)
         self._accounts: OrderedDict[str, Account] = OrderedDict()
 
     # -- what handlers call --------------------------------------------------------------
@@ -215,12 +203,19 @@ class CompletionService:
         await self._workspaces.leave(roots)
 
     async def indexed(self) -> None:
-        """Wait until all folders are indexed."""
-        await self._workspaces.ready()
+        """Wait until all folders are indexed, if anything of them is to be shown."""
+        with contextlib.suppress(MidfillError):  # the request tells of it
+            await self._engine.connect()
+            if self._prompts.n_context_tokens:
+                await self._workspaces.ready()
 
     def file_changed(self, uri: str) -> None:
         """A file was saved, made, changed or removed."""
         self._workspaces.changed(uri)
+
+    def mark_file(self, uri: str, mark: FileMark) -> bool:
+        """A file is wanted in every prompt, or in none; False if it is in no open folder."""
+        return self._workspaces.mark(uri, mark)
 
     def document_opened(self, snapshot: Snapshot) -> None:
         """Get the engine up while the user reads.
@@ -242,15 +237,14 @@ class CompletionService:
         """The next request is likely to come from here, soon if the user is typing."""
         if not typing:
             self._workspaces.looked(snapshot.uri, line)
-        if self._settings.completion.warm_up:
-            spot = Spot(snapshot=snapshot, line=line, column=column)
-            pause_ms = _TYPING_PAUSE_MS if typing else _RESTING_PAUSE_MS
-            self._warm_up.want(lambda: self._evaluate_ahead(spot), pause_ms)
+        spot = Spot(snapshot=snapshot, line=line, column=column)
+        pause_ms = _TYPING_PAUSE_MS if typing else _RESTING_PAUSE_MS
+        self._want(spot, pause_ms, resting=not typing)
 
     def document_closed(self, uri: str) -> None:
         """Forget a document."""
         self._workspaces.closed(uri)
-        self._trees.pop(uri, None)
+        self._prompts.forget(uri)
         self._accounts.pop(uri, None)
         self._scheduler.cancel(uri)
 
@@ -280,7 +274,7 @@ class CompletionService:
         await self._engine.connect()
 
         started_s = time.monotonic()
-        context, found, prompt = self._gather(request)
+        context, found, prompt = self._prompts.at(request)
         if context.scope.kind == "comment" and context.scope.line_after.strip():
             return Skip(reason="inside_comment", message="The cursor is inside a comment.")
         context_ms = 1000 * (time.monotonic() - started_s)
@@ -303,17 +297,20 @@ class CompletionService:
                     break
         draft.close()
         on_explain(draft.explain(context, found.chosen, prompt))
+        if not found.chosen.settled:
+            spot = Spot(snapshot=request.snapshot, line=request.line, column=request.column)
+            self._want(spot, _RESTING_PAUSE_MS, resting=True)
         if not draft.text:
             return Skip(reason=draft.empty_reason, message="The model has nothing to add here.")
         return draft.completion(complete=True)
 
-    async def _evaluate_ahead(self, spot: Spot) -> None:
-        """Evaluate the prompt of a spot; trouble is told by the request that meets it."""
-        if self._gate(spot.snapshot):
-            return
-        with contextlib.suppress(MidfillError):
-            await self._engine.connect()
-            await self._engine.prefill(self._gather(spot).prompt)
+    def _want(self, spot: Spot, pause_ms: float, *, resting: bool) -> None:
+        if self._settings.completion.warm_up:
+            self._warm_up.want(lambda: self._evaluate_ahead(spot, resting=resting), pause_ms)
+
+    async def _evaluate_ahead(self, spot: Spot, *, resting: bool = False) -> None:
+        if not self._gate(spot.snapshot):
+            await self._prompts.evaluate_ahead(spot, resting=resting)
 
     async def _debounce(self, request: CompletionRequest, prompt: Prompt) -> None:
         """Wait for a pause in typing; what the engine evaluates meanwhile is never lost."""
@@ -344,24 +341,6 @@ class CompletionService:
                 "(completion.max_document_bytes).",
             )
         return None
-
-    def _gather(self, request: CompletionRequest | Spot) -> Gathered:
-        file, cursor = source_file(request.snapshot, request.line, request.column)
-        tree = self._tree(request.snapshot.uri, file)
-        budget = self._engine.budget
-        context = gather(file, tree, cursor, budget)
-        n_tokens = budget.n_context_tokens if self._engine.knows_repositories else 0
-        found = self._workspaces.related(file, tree, cursor, context, n_tokens)
-        return Gathered(context, found, fim.build_prompt(context, elsewhere=found.elsewhere))
-
-    def _tree(self, uri: str, file: SourceFile) -> SyntaxTree | None:
-        old = self._trees.pop(uri, None)
-        tree = SyntaxTree.update(old, file) if old is not None else SyntaxTree.parse(file)
-        if tree is not None:
-            self._trees[uri] = tree
-            while len(self._trees) > _N_DOCUMENTS:
-                self._trees.popitem(last=False)
-        return tree
 
     def _remember(self, uri: str, account: Account) -> None:
         self._accounts.pop(uri, None)

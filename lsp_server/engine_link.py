@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Coroutine
 from typing import Any
 
+from context.rank import Allowance
 from context.types import Budget, Prompt
 from lsp_server import asking
 from lsp_server.engine import pause
@@ -19,6 +20,8 @@ from lsp_server.types import OnStatus, SamplingParams, Status, StatusKind, Token
 
 # Refusals that say nothing of the engine's health: the answer's reason is enough.
 _ANSWERS_ONLY = ("prompt_quarantined",)
+# Fewer tokens take as long as one step, which says little of many.
+_MIN_PREFILLED = 64
 
 
 class EngineLink:
@@ -36,6 +39,7 @@ class EngineLink:
         self._on_status = on_status
         self._client: EngineClient | None = None
         self._status: Status | None = None
+        self._prefill_tokens_per_s = 0.0
         self._background: set[asyncio.Task[None]] = set()
 
     @property
@@ -54,6 +58,15 @@ class EngineLink:
         """Whether the model was made for prompts of several files; False while it is not known."""
         state = self._client.state if self._client else None
         return state is not None and state.repo_level
+
+    def allowance(self, *, resting: bool) -> Allowance:
+        """How much of other files may come new into a prompt.
+
+        Args:
+            resting: whether the user has made a pause; else a suggestion waits for it.
+        """
+        state = self._client.state if self._client else None
+        return asking.allowance(self.settings, state, self._prefill_tokens_per_s, resting=resting)
 
     def find(self) -> EngineClient:
         """The engine's client; while there is no model, each call looks again.
@@ -99,14 +112,22 @@ class EngineLink:
     async def prefill(self, prompt: Prompt) -> None:
         """Evaluate a prompt while nobody waits; trouble is told by the request that meets it."""
         with contextlib.suppress(MidfillError):
-            async for _ in self.find().generate(
+            async for chunk in self.find().generate(
                 prompt.segments,
                 SamplingParams(max_tokens=0),
                 heal_bytes=asking.heal_bytes(self.settings.completion, prompt),
                 lane="warm_up",
                 adapters=adapters(self.settings),
             ):
-                pass
+                self._learn_speed(chunk)
+
+    def _learn_speed(self, chunk: TokenChunk) -> None:
+        timings = chunk.timings
+        if timings is None or timings.prefill_ms <= 0:
+            return
+        n_evaluated = timings.n_prompt - timings.n_reused
+        if n_evaluated >= _MIN_PREFILLED:
+            self._prefill_tokens_per_s = 1000 * n_evaluated / timings.prefill_ms
 
     def wake(self) -> None:
         """Have the engine running and its model loaded, unless the user does not want it."""

@@ -25,10 +25,23 @@ from lsp_server.lifecycle import messages as wire
 from lsp_server.paths import path_of
 from lsp_server.positions import locate, negotiate, split_lines, units_of
 from lsp_server.session import Session, log
-from lsp_server.types import Completion, CompletionRequest, Skip, Snapshot, Trigger
+from lsp_server.types import (
+    Completion,
+    CompletionRequest,
+    FileMark,
+    Skip,
+    Snapshot,
+    Trigger,
+)
 
 _TRIGGER_CHARACTERS = (".", "(", "[", "=", ":", ",")
 _INVOKED = 1
+_FILE_COMMANDS: dict[str, FileMark] = {
+    "midfill.pin": "pin",
+    "midfill.unpin": "unpin",
+    "midfill.ban": "ban",
+    "midfill.unban": "unban",
+}
 
 Handler = Callable[[Session, Any], Any]
 
@@ -66,7 +79,9 @@ def initialize(session: Session, params: wire.InitializeParams) -> lsp.Initializ
             ),
             inline_completion_provider=lsp.InlineCompletionOptions(),
             completion_provider=fallback,
-            execute_command_provider=lsp.ExecuteCommandOptions(commands=[ACCEPTED_COMMAND]),
+            execute_command_provider=lsp.ExecuteCommandOptions(
+                commands=[ACCEPTED_COMMAND, *_FILE_COMMANDS]
+            ),
             workspace=lsp.WorkspaceOptions(
                 workspace_folders=lsp.WorkspaceFoldersServerCapabilities(
                     supported=True, change_notifications=True
@@ -238,15 +253,21 @@ async def _complete(
 # -- what became of them -----------------------------------------------------------------
 
 
-def execute_command(session: Session, params: wire.ExecuteCommandParams) -> Awaitable[None]:
-    """``workspace/executeCommand midfill.accepted [id]``: answered when it is stored."""
+def execute_command(session: Session, params: wire.ExecuteCommandParams) -> Awaitable[None] | None:
+    """``workspace/executeCommand``: ``midfill.accepted [id]``, or what is done to a file [uri]."""
     arguments = params.arguments or []
-    if params.command != ACCEPTED_COMMAND:
-        raise JsonRpcInvalidParams("The only command is midfill.accepted.")
+    known = (ACCEPTED_COMMAND, *_FILE_COMMANDS)
+    if params.command not in known:
+        raise JsonRpcInvalidParams(f"The commands are {', '.join(known)}.")
     if len(arguments) != 1 or not isinstance(arguments[0], str):
-        raise JsonRpcInvalidParams("midfill.accepted takes one argument, the completion's id.")
-    # A cancelled request must not lose the event.
-    return asyncio.shield(session.spawn(session.service.accepted(arguments[0])))
+        wanted = "the completion's id" if params.command == ACCEPTED_COMMAND else "a file's URI"
+        raise JsonRpcInvalidParams(f"{params.command} takes one argument, {wanted}.")
+    if params.command == ACCEPTED_COMMAND:
+        # Answered when it is stored; a cancelled request must not lose the event.
+        return asyncio.shield(session.spawn(session.service.accepted(arguments[0])))
+    if not session.service.mark_file(arguments[0], _FILE_COMMANDS[params.command]):
+        raise JsonRpcInvalidParams("The file is in none of the workspace's folders.")
+    return None
 
 
 def did_show_completion(session: Session, params: wire.ItemParams) -> None:

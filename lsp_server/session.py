@@ -17,6 +17,7 @@ from lsp_server.lifecycle.reporting import describe
 from lsp_server.types import (
     Completion,
     CompletionRequest,
+    FileMark,
     OnPartial,
     OnStatus,
     Skip,
@@ -77,6 +78,9 @@ class Service(Protocol):
     def file_changed(self, uri: str) -> None:
         """A file was saved, made, changed or removed."""
 
+    def mark_file(self, uri: str, mark: FileMark) -> bool:
+        """A file is wanted in every prompt, or in none; False if it is in no open folder."""
+
     def document_opened(self, snapshot: Snapshot) -> None:
         """A document was opened."""
 
@@ -132,6 +136,10 @@ class Unavailable:
 
     async def close_folders(self, roots: Iterable[Path]) -> None:
         """None were opened."""
+
+    def mark_file(self, uri: str, mark: FileMark) -> bool:
+        """There is no open folder."""
+        return False
 
     def _ignore(self, *_: object, **__: object) -> None:
         """There was no suggestion, and nobody waits for the document."""

@@ -147,16 +147,22 @@ class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         enabled: off indexes nothing and shows nothing but the open file.
         n_tokens: prompt budget for other files; 0 chooses by engine: none on a CPU.
+        n_new_tokens: so much of it may be new when a suggestion is asked for; the rest comes in
+            pauses. 0 chooses what this machine evaluates in a tenth of a second.
         pin: files whose beginning is in every prompt, relative to the workspace's folder.
         ban: files that are never shown, as patterns of ``.gitignore``.
         max_files: most files of a workspace that are indexed.
+        environment: folder of the virtual environment whose packages are shown, relative to the
+            workspace's; "" looks for one there, then takes the active one.
     """
 
     enabled: bool = True
     n_tokens: Count = 0
+    n_new_tokens: Count = 0
     pin: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
     ban: Annotated[tuple[str, ...], Meta(max_length=1024)] = ()
     max_files: Annotated[int, Meta(ge=1, le=1_000_000)] = 20_000
+    environment: str = ""
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+# What is done to a file of the workspace: wanted in every prompt, or in none.
+FileMark = Literal["pin", "unpin", "ban", "unban"]
 Trigger = Literal["automatic", "invoked"]
 FinishReason = Literal["stop", "length", "cancelled", "cut", "error"]
 StatusKind = Literal["Normal", "Warning", "Error", "Inactive"]

@@ -32,6 +32,7 @@ from lsp_server.errors import EngineUnavailableError
 from lsp_server.types import (
     Completion,
     CompletionRequest,
+    FileMark,
     OnPartial,
     OnStatus,
     Skip,
@@ -169,6 +170,11 @@ class ScriptedService:
     def file_changed(self, uri: str) -> None:
         """Take note."""
         self._note("file_changed", uri)
+
+    def mark_file(self, uri: str, mark: FileMark) -> bool:
+        """All files but those of another disk are in a folder."""
+        self._note("mark_file", (uri, mark))
+        return not uri.startswith("file:///elsewhere/")
 
     def document_opened(self, snapshot: Snapshot) -> None:
         """Take note."""

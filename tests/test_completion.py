@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from lsp_server.draft import Explanation, source_file
 from lsp_server.engine import pause, spawn
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.protocol import Adapter, StateChange
+from lsp_server.settings import Resolved
 from lsp_server.types import (
     Completion,
     CompletionRequest,
@@ -40,15 +41,24 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
     services: list[CompletionService] = []
 
     def make(
-        *replies: dict[str, Any], default: str = "", n_tokens: int = 0, **completion: Any
+        *replies: dict[str, Any],
+        default: str = "",
+        n_tokens: int = 0,
+        n_new_tokens: int = 0,
+        one_shot: bool = False,
+        **completion: Any,
     ) -> CompletionService:
         script = write_script(tmp_path / "script.json", *replies, default=default)
         layer = {
             "model": {"id": f"scripted:{script}"},
             "completion": completion,
-            "context": {"n_tokens": n_tokens},
+            "context": {"n_tokens": n_tokens, "n_new_tokens": n_new_tokens},
         }
-        service = build_service(lambda editor: settings.load(editor=editor, command_line=layer))
+
+        def load(editor: Mapping[str, Any]) -> Resolved:
+            return settings.load(editor=editor, command_line=layer)
+
+        service = CompletionService(load({}), one_shot=True) if one_shot else build_service(load)
         services.append(service)
         return service
 
@@ -77,8 +87,8 @@ def watch_evaluation(service: CompletionService, monkeypatch: pytest.MonkeyPatch
     done = asyncio.Event()
     evaluate = service._evaluate_ahead
 
-    async def watched(spot: Spot) -> None:
-        await evaluate(spot)
+    async def watched(spot: Spot, *, resting: bool = False) -> None:
+        await evaluate(spot, resting=resting)
         done.set()
 
     monkeypatch.setattr(service, "_evaluate_ahead", watched)
@@ -597,7 +607,7 @@ async def explained(service: CompletionService, root: Path, marked: str) -> Expl
 
 async def test_other_files_reach_the_prompt(serve: Serve, project: Path) -> None:
     """Before the open file, in the form that the model knows; and the explanation says so."""
-    service = serve(default="'me')", n_tokens=400)
+    service = serve(default="'me')", n_tokens=400, n_new_tokens=400)
     service.open_folders([project])
     await service.indexed()
     explanation = await explained(service, project, TILL)
@@ -607,6 +617,64 @@ async def test_other_files_reach_the_prompt(serve: Serve, project: Path) -> None
     ]
     assert "".join(s.text for s in segments[:4]).startswith("shop\ncart.py\ndef empty_cart(")
     assert [s.origin for s in explanation.related.snippets] == ["definition"]
+
+
+async def test_what_is_new_of_other_files_comes_in_a_pause(
+    serve: Serve, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A suggestion does not wait for it; once the user pauses it is evaluated, and stays."""
+    service = serve(default="'me')", n_tokens=400, n_new_tokens=1)
+    service.open_folders([project])
+    await service.indexed()
+    evaluated = watch_evaluation(service, monkeypatch)
+    uri = (project / "till.py").as_uri()
+    asked = request(TILL, uri=uri)
+    await service.complete(asked)
+    first = service.account(uri)
+    assert first is not None
+    assert first.explanation is not None
+    assert first.explanation.related.snippets == ()
+    assert [d.reason for d in first.explanation.related.dropped] == ["not_yet"]
+    await asyncio.wait_for(evaluated.wait(), 10)
+    await service.complete(asked)
+    second = service.account(uri)
+    assert second is not None
+    assert second.explanation is not None
+    assert [s.path for s in second.explanation.related.snippets] == ["cart.py"]
+
+
+async def test_a_pause_brings_all_of_it_piece_by_piece(
+    serve: Serve, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each piece is evaluated before the next one comes."""
+    (project / "shelf.py").write_text("def shelf_of(owner: str, width: int) -> list[str]: ...\n")
+    service = serve(default="x", n_tokens=400, n_new_tokens=1)
+    service.open_folders([project])
+    await service.indexed()
+    monkeypatch.setattr(asking, "_PIECE_S", 0.0)
+    evaluated: list[int] = []
+
+    async def prefill(prompt: Prompt) -> None:
+        evaluated.append([s.role for s in prompt.segments].count("file_sep"))
+
+    monkeypatch.setattr(service._engine, "prefill", prefill)
+    marked = "from cart import empty_cart\nfrom shelf import shelf_of\n" + TILL.partition("\n")[2]
+    asked = request(marked + "shelf_of", uri=(project / "till.py").as_uri())
+    spot = Spot(snapshot=asked.snapshot, line=asked.line, column=asked.column)
+    await service._evaluate_ahead(spot, resting=True)
+    # The open file has a marker too.
+    assert evaluated == [2, 3]
+
+
+async def test_where_nobody_types_all_of_it_comes_at_once(serve: Serve, project: Path) -> None:
+    """Also what a server would find for its next request only."""
+    (project / "old.py").write_text(TILL.replace("‸", "'them'"))
+    service = serve(default="'me')", n_tokens=400, n_new_tokens=1, one_shot=True)
+    service.open_folders([project])
+    await service.indexed()
+    explanation = await explained(service, project, TILL)
+    assert "similar" in {s.origin for s in explanation.related.snippets}
+    assert explanation.related.settled
 
 
 async def test_on_a_cpu_other_files_are_asked_for_by_the_user(serve: Serve, project: Path) -> None:
@@ -622,7 +690,7 @@ async def test_a_model_without_such_markers_gets_the_open_file(
     serve: Serve, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is asked of the index for it."""
-    service = serve(default="'me')", n_tokens=400)
+    service = serve(default="'me')", n_tokens=400, n_new_tokens=400)
     monkeypatch.setattr(type(service._engine), "knows_repositories", False)
     service.open_folders([project])
     await service.indexed()
@@ -639,7 +707,7 @@ async def test_without_an_index_suggestions_go_on(
     async def fail(*_: object, **__: object) -> None:
         raise FileNotFoundError("no such program")
 
-    service = serve(default="'me')", n_tokens=400)
+    service = serve(default="'me')", n_tokens=400, n_new_tokens=400)
     service.open_folders([project])
     with monkeypatch.context() as patched:
         patched.setattr(asyncio, "create_subprocess_exec", fail)

@@ -92,7 +92,9 @@ def test_capabilities_are_what_the_handlers_do() -> None:
     assert (sync.open_close, sync.change) == (True, lsp.TextDocumentSyncKind.Incremental)
     assert found.inline_completion_provider == lsp.InlineCompletionOptions()
     assert found.completion_provider is None
-    assert found.execute_command_provider == lsp.ExecuteCommandOptions(["midfill.accepted"])
+    assert found.execute_command_provider == lsp.ExecuteCommandOptions(
+        ["midfill.accepted", "midfill.pin", "midfill.unpin", "midfill.ban", "midfill.unban"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -443,6 +445,20 @@ def test_other_commands_and_arguments_are_refused(params: dict[str, Any]) -> Non
     """The reply says what is wrong."""
     with pytest.raises(JsonRpcInvalidParams, match=r"midfill\.accepted"):
         Client().call("workspace/executeCommand", params)
+
+
+@pytest.mark.parametrize("mark", ["pin", "unpin", "ban", "unban"])
+def test_files_are_marked_by_commands(mark: str) -> None:
+    """Those of an open folder; of others the client is told that nothing was done."""
+    client = Client()
+    params: dict[str, Any] = {"command": f"midfill.{mark}", "arguments": ["file:///p/a.py"]}
+    assert client.call("workspace/executeCommand", params) is None
+    assert client.service.events == [("mark_file", ("file:///p/a.py", mark))]
+    params["arguments"] = ["file:///elsewhere/a.py"]
+    with pytest.raises(JsonRpcInvalidParams, match="none of the workspace's folders"):
+        client.call("workspace/executeCommand", params)
+    with pytest.raises(JsonRpcInvalidParams, match="a file's URI"):
+        client.call("workspace/executeCommand", params | {"arguments": []})
 
 
 def test_what_the_editor_tells_reaches_the_service() -> None:

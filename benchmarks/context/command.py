@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks import options
-from benchmarks.context import speed
+from benchmarks.context import retrieval, speed
 from benchmarks.context.variants import DEFAULT_TOKENS, FULL, variants
 from benchmarks.corpus import fresh, order
 from benchmarks.peers.findings import PeerWalk, findings
@@ -23,7 +23,7 @@ from benchmarks.records import RunFile
 from lsp_server.errors import UsageError
 
 _LIMIT = 600
-_SECTIONS = ("ablation", "speed")
+_SECTIONS = ("ablation", "retrieval", "speed")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -35,9 +35,10 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--section", choices=_SECTIONS, default="ablation",
-                        help="what is measured (default: ablation)")  # fmt: skip
+                        help="ablation asks a model, retrieval looks for names in the prompts, "
+                        "speed times an index (default: ablation)")  # fmt: skip
     parser.add_argument("--variants", metavar="NAMES",
-                        help="of the ablation, with commas (default: all): "
+                        help="of the prompt, with commas (default: all): "
                         f"{', '.join(variants())}")  # fmt: skip
     parser.add_argument("--tokens", type=int, default=DEFAULT_TOKENS, metavar="N",
                         help=f"budget for other files (default {DEFAULT_TOKENS})")  # fmt: skip
@@ -52,11 +53,13 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
-    return speed.run(args) if args.section == "speed" else _ablation(args)
-
-
-def _ablation(args: argparse.Namespace) -> int:
+    if args.section == "speed":
+        return speed.run(args)
     chosen = _chosen(args)
+    return retrieval.run(args, chosen) if args.section == "retrieval" else _ablation(args, chosen)
+
+
+def _ablation(args: argparse.Namespace, chosen: tuple[str, ...]) -> int:
     with Console(stderr=True).status("reading the corpus") as status:
         projects = fresh.fresh_lines(fresh.corpus_folder(args), progress=status.update)
     recipe = {

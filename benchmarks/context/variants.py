@@ -8,6 +8,7 @@ from context.related import WEIGHTS, Wanted
 
 FULL = "full"
 FILE = "open file only"
+LATE = "a line late"
 DEFAULT_TOKENS = 512
 _BUDGETS = (256, 1024)
 
@@ -20,6 +21,9 @@ def variants(n_tokens: int = DEFAULT_TOKENS) -> dict[str, Maker]:
     """
     found: dict[str, Maker] = {FULL: _maker(FULL, Wanted(n_tokens=n_tokens))}
     found[FILE] = lambda _count, _seed: Midfill()
+    found[LATE] = lambda _count, _seed: MidfillWorkspace(
+        Wanted(n_tokens=n_tokens), LATE, is_late=True
+    )
     for source in WEIGHTS:
         if source in ("pinned", "recent"):
             continue  # a replay of one file has neither

@@ -57,13 +57,18 @@ class MidfillWorkspace:
     Args:
         wanted: how much, of which sources.
         name: in the table.
+        is_late: what is found at a place comes in behind the answer, in the pause that the user
+            makes there, and is in the prompt of the next place; as on a slow machine.
     """
 
     writes_indent = False
 
-    def __init__(self, wanted: Wanted, name: str = "midfill-workspace") -> None:
+    def __init__(
+        self, wanted: Wanted, name: str = "midfill-workspace", *, is_late: bool = False
+    ) -> None:
         self.name = name
         self._wanted = wanted
+        self._is_late = is_late
         self._library: object = None
         self._related: Related | None = None
         self._typed = ""
@@ -81,7 +86,9 @@ class MidfillWorkspace:
         before = self._before[1] if self._before[0] == state.path else ()
         chosen = related.find(file, tree, state.path, cursor, state.context, self._wanted, before)
         self._before = (state.path, chosen.snippets)
-        elsewhere = fim.Elsewhere(repo=state.project, path=state.path, snippets=chosen.snippets)
+        # A file that is opened is looked at for a while before anything is typed.
+        snippets = before if self._is_late and before else chosen.snippets
+        elsewhere = fim.Elsewhere(repo=state.project, path=state.path, snippets=snippets)
         return fim.build_prompt(state.context, elsewhere=elsewhere)
 
     def _of(self, state: EditorState) -> Related:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from context.outline import Definition, signature
 from context.sources.view import View
@@ -11,7 +12,7 @@ from context.workspace.imports import Import
 from context.workspace.index import Place, WorkspaceIndex
 from context.workspace.words import STOP_WORDS
 
-ORIGIN = "definition"
+ORIGIN, FROM_PACKAGE = "definition", "package"
 # Names that so many files define mean nothing in particular.
 _MAX_PLACES = 3
 # What is not imported may be another thing of the same name.
@@ -23,33 +24,54 @@ _MAX_CLASS_CHARS = 1600
 _MAX_RESULTS = 40
 
 
-def find(view: View, index: WorkspaceIndex) -> list[Snippet]:
+def find(
+    view: View, index: WorkspaceIndex, packages: WorkspaceIndex | None = None
+) -> list[Snippet]:
     """Definitions of imported names and attributes near the cursor, likeliest first.
 
     Args:
         view: of the cursor.
         index: of the workspace.
+        packages: of what is installed; asked about imports that the workspace does not have.
     """
     weights = view.weights()
-    found: dict[tuple[str, int], tuple[float, Place]] = {}
+    found: dict[tuple[str, int], _Found] = {}
 
-    def add(place: Place, weight: float) -> None:
+    def add(place: Place, weight: float, index: WorkspaceIndex) -> None:
         key = place.path, place.symbol.start_byte
-        if place.path != view.path and weight > found.get(key, (0.0, None))[0]:
-            found[key] = weight, place
+        if place.path != view.path and (key not in found or weight > found[key].weight):
+            found[key] = _Found(weight, place, index)
 
     bound = {item.local: item for item in view.imports}
     for item in bound.values():
-        for place, weight in _imported(item, view, index, weights):
-            add(place, weight)
+        target, source = index.imported(item, view.path), index
+        if target is None and packages is not None and not item.level:
+            target, source = packages.imported(item, ""), packages
+        for place, weight in _used(item, target, view, source, weights):
+            add(place, weight, source)
     for name, weight in weights.items():
         if name not in bound:
             for place in _by_name(name, view, index):
-                add(place, weight * _BY_NAME_WEIGHT)
-    ordered = sorted(found.values(), key=lambda pair: -pair[0])[:_MAX_RESULTS]
-    snippets = [snippet_of(place, weight, weights, index) for weight, place in ordered]
+                add(place, weight * _BY_NAME_WEIGHT, index)
+    ordered = sorted(found.values(), key=lambda each: -each.weight)[:_MAX_RESULTS]
+    snippets = [
+        snippet_of(
+            each.place,
+            each.weight,
+            weights,
+            each.among,
+            ORIGIN if each.among is index else FROM_PACKAGE,
+        )
+        for each in ordered
+    ]
     snippets += _own(view, weights)
     return sorted(snippets, key=lambda snippet: -snippet.score)
+
+
+class _Found(NamedTuple):
+    weight: float
+    place: Place
+    among: WorkspaceIndex
 
 
 def _own(view: View, weights: dict[str, float]) -> Iterator[Snippet]:
@@ -75,19 +97,21 @@ def _own(view: View, weights: dict[str, float]) -> Iterator[Snippet]:
             inside.append(definition)
 
 
-def _imported(
-    item: Import, view: View, index: WorkspaceIndex, weights: dict[str, float]
+def _used(
+    item: Import,
+    target: Place | str | None,
+    view: View,
+    index: WorkspaceIndex,
+    weights: dict[str, float],
 ) -> Iterator[tuple[Place, float]]:
-    """What an import brings in, with its weight here."""
-    target = index.imported(item, view.path)
+    """What an import brings in, with its weight here; of a module what is used of it."""
     if isinstance(target, Place):
         yield target, weights.get(item.local, _IMPORTED_WEIGHT)
-    elif isinstance(target, str) and item.name != "*":
-        # A module: what is used of it.
+    elif target is not None and item.name != "*":
         local = tuple(item.local.split("."))
         for chain in view.chains:
             if chain.parts[: len(local)] == local and len(chain.parts) > len(local):
-                place = index.top_level(target, chain.parts[len(local)])
+                place = index.exported(target, chain.parts[len(local)])
                 if place is not None:
                     yield place, chain.weight
 

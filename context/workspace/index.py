@@ -182,6 +182,19 @@ class WorkspaceIndex:
             item, path = again, module
         return None
 
+    def exported(self, path: str, name: str) -> Place | None:
+        """What a module has under a name, wherever that is defined.
+
+        Args:
+            path: of the module.
+            name: in it.
+        """
+        place = self.top_level(path, name)
+        if place is None and (item := self._reexport(path, name)) is not None:
+            found = self.imported(item, path)
+            place = found if isinstance(found, Place) else None
+        return place
+
     def _reexport(self, path: str, name: str) -> Import | None:
         """The import by which a module has a name; stars are looked behind."""
         starred = None

@@ -182,7 +182,7 @@ async def _complete(
     from lsp_server.completion import CompletionService
     from lsp_server.types import Skip
 
-    service = CompletionService(resolved, client_name="midfill complete")
+    service = CompletionService(resolved, client_name="midfill complete", one_shot=True)
     explanations: list[Explanation] = []
     line_before = request.snapshot.lines[request.line][: request.column]
     printer = _Printer(silent=args.json, line_before=line_before)
@@ -190,9 +190,7 @@ async def _complete(
     service.on_index_progress = printer.indexing
     try:
         service.open_folders(_project_of(path))
-        if resolved.settings.context.n_tokens:
-            # Nobody types here: the first request is the only one.
-            await service.indexed()
+        await service.indexed()
         result = await service.complete(request, printer.partial, explanations.append)
     finally:
         printer.end()

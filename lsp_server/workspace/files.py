@@ -22,7 +22,9 @@ class Files:
             path relative to the root; None if it is not open.
     """
 
-    def __init__(self, root: Path, opened: Callable[[str], bytes | None]) -> None:
+    def __init__(
+        self, root: Path, opened: Callable[[str], bytes | None] = lambda _path: None
+    ) -> None:
         self._root = root
         self._opened = opened
         self._kept: OrderedDict[str, tuple[tuple[int, int], bytes]] = OrderedDict()

@@ -14,12 +14,13 @@ from pathlib import Path
 import msgspec
 
 from context.fim import Elsewhere
-from context.rank import Chosen
+from context.rank import Allowance, Chosen
 from context.related import Related, Wanted
 from context.source import language_of
 from context.sources.similar import SimilarWindows, Windows
 from context.syntax import SyntaxTree
 from context.types import FileContext, Snippet, SourceFile
+from context.workspace.environment import EnvironmentIndex
 from context.workspace.index import WorkspaceIndex
 from context.workspace.scan import counts
 from context.workspace.symbols import FileSymbols, symbols_of
@@ -27,6 +28,7 @@ from lsp_server import paths
 from lsp_server.settings import ContextSettings
 from lsp_server.workspace import store
 from lsp_server.workspace.files import Files
+from lsp_server.workspace.marks import Marks
 from lsp_server.workspace.messages import (
     HEADER_BYTES,
     Done,
@@ -37,6 +39,7 @@ from lsp_server.workspace.messages import (
     size_of,
 )
 from lsp_server.workspace.messages import Files as Changed
+from lsp_server.workspace.packages import packages_of
 from lsp_server.workspace.visits import Visits
 
 log = logging.getLogger("midfill.workspace")
@@ -44,6 +47,8 @@ log = logging.getLogger("midfill.workspace")
 # The loop is not held up for longer while files are taken in.
 _SLICE_S = 0.004
 _N_DOCUMENTS = 32
+# Packages hand names on from module to module, seldom through more than some.
+_MAX_HOPS = 8
 
 # Called with a share from 0 to 1 and a sentence; with 1.0 at the end.
 OnProgress = Callable[[float, str], None]
@@ -57,10 +62,12 @@ class Workspace:
         settings: what is shown of it.
         opened: gives the text of an open document by its path, see Files.
         on_progress: told while the index is made.
+        at_once: whether a request waits for files to be cut up, see SimilarWindows.
 
     Attributes:
         index: what is known of its files.
         visits: where the user was.
+        marks: files that are pinned or banned.
         ready: set once all files are in the index, or it has failed.
         left_out: why some files are not in it; "" when all are.
     """
@@ -71,20 +78,26 @@ class Workspace:
         settings: ContextSettings,
         opened: Callable[[str], bytes | None] = lambda _path: None,
         on_progress: OnProgress = lambda _share, _text: None,
+        *,
+        at_once: bool = False,
     ) -> None:
         self.root = root
         self.settings = settings
         self.visits = Visits()
+        self.marks = Marks(settings)
         self.index = WorkspaceIndex(root.name, Files(root, opened).read)
-        self._similar = SimilarWindows(at_once=False)
-        self._related = Related(self.index, self._similar)
+        self._similar = SimilarWindows(at_once=at_once)
+        folder = packages_of(root, settings.environment)
+        self._packages = EnvironmentIndex(Files(folder).read) if folder else None
+        self._related = Related(self.index, self._similar, self._packages)
+        self._at_once = at_once
         self._on_progress = on_progress
         self._chosen: OrderedDict[str, tuple[Snippet, ...]] = OrderedDict()
         self._task: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._stale: set[str] = set()
         self._updating: asyncio.Task[None] | None = None
-        self._cutting: asyncio.Task[None] | None = None
+        self._preparing: asyncio.Task[None] | None = None
         self.ready = asyncio.Event()
         self.left_out = ""
 
@@ -97,7 +110,7 @@ class Workspace:
 
     async def aclose(self) -> None:
         """End the indexing."""
-        for task in (self._task, self._updating, self._cutting):
+        for task in (self._task, self._updating, self._preparing):
             if task is not None:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -127,7 +140,7 @@ class Workspace:
         order = Order(
             root=str(self.root),
             store=str(place),
-            banned=self.settings.ban,
+            banned=self.marks.banned,
             max_files=self.settings.max_files,
         )
         # -P keeps the current folder (a user's project) off the import path.
@@ -149,7 +162,7 @@ class Workspace:
                     await self._take(message.files)
                 case Gone():
                     for path in message.paths:
-                        self.index.drop(path)
+                        self._drop(path)
                 case Progress():
                     share = message.n_done / max(1, message.n_all)
                     text = f"{message.n_done:,} of {message.n_all:,} files"
@@ -165,7 +178,7 @@ class Workspace:
         """Take files into the index, a little at a time: requests come in between."""
         until_s = time.monotonic() + _SLICE_S
         for path, symbols in files:
-            self.index.put(path, symbols)
+            self._put(path, symbols)
             if time.monotonic() > until_s:
                 await asyncio.sleep(0)
                 until_s = time.monotonic() + _SLICE_S
@@ -191,12 +204,26 @@ class Workspace:
             data = self.index.read(path)
             symbols = await asyncio.to_thread(self._symbols, path, data) if data else None
             if symbols is None:
-                self.index.drop(path)
+                self._drop(path)
             else:
-                self.index.put(path, symbols)
+                self._put(path, symbols)
+
+    def _put(self, path: str, symbols: FileSymbols) -> None:
+        self._forget(path)
+        self.index.put(path, symbols)
+
+    def _drop(self, path: str) -> None:
+        self._forget(path)
+        self.index.drop(path)
+
+    def _forget(self, path: str) -> None:
+        """What was chosen of a file is not what it says any more."""
+        for document, chosen in self._chosen.items():
+            if any(snippet.path == path for snippet in chosen):
+                self._chosen[document] = tuple(s for s in chosen if s.path != path)
 
     def _symbols(self, path: str, data: bytes) -> FileSymbols | None:
-        if not counts(self.root, path, banned=self.settings.ban):
+        if not counts(self.root, path, banned=self.marks.banned):
             return None
         return symbols_of(SourceFile(path=path, language=language_of(path), data=data))
 
@@ -210,24 +237,43 @@ class Workspace:
         cursor: int,
         context: FileContext,
         n_tokens: int,
+        allowance: Allowance | None = None,
     ) -> Chosen:
         """Snippets of other files for a cursor, see Related."""
         before = self._chosen.pop(path, ())
         self._related.visits = self.visits.newest_first
-        wanted = Wanted(n_tokens=n_tokens, pinned=self.settings.pin)
-        chosen = self._related.find(file, tree, path, cursor, context, wanted, before)
-        if self._similar.missing and (self._cutting is None or self._cutting.done()):
-            self._cutting = asyncio.create_task(self._cut())
+        wanted = Wanted(n_tokens=n_tokens, pinned=self.marks.pinned, allowance=allowance)
+        place = (file, tree, path, cursor, context)
+        chosen = self._related.find(*place, wanted, before)
+        if self._at_once:
+            for _ in range(_MAX_HOPS):
+                if not self._load_packages():
+                    break
+                chosen = self._related.find(*place, wanted, before)
+        elif self._preparing is None or self._preparing.done():
+            self._preparing = asyncio.create_task(self._prepare())
         self._chosen[path] = chosen.snippets
         while len(self._chosen) > _N_DOCUMENTS:
             self._chosen.popitem(last=False)
         return chosen
 
-    async def _cut(self) -> None:
-        """Cut up files for the next request, which finds similar places in them."""
+    async def _prepare(self) -> None:
+        """Read for the next request what this one did without."""
         while self._similar.missing:
             path, data = next(iter(self._similar.missing.items()))
             self._similar.keep(path, data, await asyncio.to_thread(Windows, data))
+        while (packages := self._packages) is not None and packages.missing:
+            stem = next(iter(packages.missing))
+            packages.keep(stem, await asyncio.to_thread(packages.load, stem))
+
+    def _load_packages(self) -> bool:
+        """Whether there was anything to load; what is loaded may import more."""
+        packages = self._packages
+        if packages is None or not packages.missing:
+            return False
+        for stem in list(packages.missing):
+            packages.keep(stem, packages.load(stem))
+        return True
 
     def elsewhere(self, path: str, chosen: Chosen) -> Elsewhere:
         """The same, as the prompt wants it."""

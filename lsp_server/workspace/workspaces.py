@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 
 from context.fim import Elsewhere
-from context.rank import Chosen
+from context.rank import Allowance, Chosen
 from context.syntax import SyntaxTree
 from context.types import FileContext, SourceFile
 from lsp_server.settings import ContextSettings
-from lsp_server.types import Snapshot
+from lsp_server.types import FileMark, Snapshot
 from lsp_server.workspace.workspace import Workspace
 
 # Called with the folder's name, a share from 0 to 1 (1 is the end) and a sentence.
@@ -37,14 +37,18 @@ class Workspaces:
     Args:
         settings: what is shown of them.
         on_progress: told while an index is made.
+        at_once: whether a request waits for files to be cut up, see SimilarWindows.
     """
 
     def __init__(
         self,
         settings: ContextSettings,
         on_progress: OnProgress = lambda _name, _share, _text: None,
+        *,
+        at_once: bool = False,
     ) -> None:
         self.settings = settings
+        self._at_once = at_once
         self.on_progress = on_progress
         self._workspaces: list[Workspace] = []
         self._open: dict[str, _Text] = {}
@@ -62,7 +66,11 @@ class Workspaces:
         for root in dict.fromkeys(roots):
             if root not in known and root.is_dir() and root != root.parent:
                 workspace = Workspace(
-                    root, self.settings, self._opened(root), self._progress(root.name)
+                    root,
+                    self.settings,
+                    self._opened(root),
+                    self._progress(root.name),
+                    at_once=self._at_once,
                 )
                 self._workspaces.append(workspace)
         # The innermost folder comes first.
@@ -125,6 +133,15 @@ class Workspaces:
         if (found := self._find(uri)) is not None:
             found[0].changed(found[1])
 
+    def mark(self, uri: str, mark: FileMark) -> bool:
+        """A file is wanted in every prompt, or in none; False if it is in no folder."""
+        if (found := self._find(uri)) is None:
+            return False
+        workspace, path = found
+        workspace.marks.set(path, mark)
+        workspace.changed(path)
+        return True
+
     # -- what is asked -------------------------------------------------------------------
 
     def related(
@@ -134,6 +151,7 @@ class Workspaces:
         cursor: int,
         context: FileContext,
         n_tokens: int,
+        allowance: Allowance | None = None,
     ) -> Found:
         """Snippets of other files for a cursor.
 
@@ -143,6 +161,7 @@ class Workspaces:
             cursor: byte offset.
             context: what the file itself gives to the prompt.
             n_tokens: budget.
+            allowance: how much may be new to the document's prompt; None for all.
         """
         found = self._find(file.path) if n_tokens > 0 else None
         if found is None:
@@ -152,7 +171,7 @@ class Workspaces:
         for uri in self._dirty - {file.path}:
             self._dirty.discard(uri)
             self.changed(uri)
-        chosen = workspace.related(file, tree, path, cursor, context, n_tokens)
+        chosen = workspace.related(file, tree, path, cursor, context, n_tokens, allowance)
         return Found(chosen=chosen, elsewhere=workspace.elsewhere(path, chosen))
 
     def _find(self, uri: str) -> tuple[Workspace, str] | None:

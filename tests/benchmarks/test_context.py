@@ -9,13 +9,16 @@ import pytest
 
 from benchmarks import __main__ as main
 from benchmarks.context import speed
-from benchmarks.context.variants import FILE, FULL, variants
+from benchmarks.context.variants import FILE, FULL, LATE, variants
 from benchmarks.corpus import fresh
 from benchmarks.peers import run as peers_run
+from benchmarks.peers.library import Library
 from benchmarks.peers.plain import MidfillWorkspace
+from benchmarks.peers.strategy import EditorState
 from benchmarks.replay.types import Project, Target
 from context.budget import estimate_tokens
-from context.related import WEIGHTS
+from context.related import WEIGHTS, Wanted
+from context.types import CursorScope, FileContext
 from tests.scripted_engine import write_script
 
 
@@ -45,7 +48,7 @@ def run_command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 def test_every_source_is_left_out_and_tried_alone() -> None:
     """But for those that a replay of one file does not have."""
     names = [*variants()]
-    assert names[:2] == [FULL, FILE]
+    assert names[:3] == [FULL, FILE, LATE]
     for source in WEIGHTS:
         expected = source not in ("pinned", "recent")
         assert (f"without {source}" in names) == (f"only {source}" in names) == expected
@@ -77,35 +80,70 @@ def test_unknown_variants_are_refused(
     assert "There is no variant 'everything'" in capsys.readouterr().err
 
 
-async def test_prompts_know_nothing_of_the_future(corpus: Project) -> None:
-    """The index has of the open file what is typed so far; the next file finds it whole again."""
-    from benchmarks.peers.library import Library
-    from benchmarks.peers.strategy import EditorState
-    from context.related import Wanted
-    from context.types import CursorScope, FileContext
-
-    scope = CursorScope(
-        kind="code", line_before="", line_after="", next_line="", indent="", multi_line=True
+def test_names_are_looked_for_in_prompts(
+    corpus: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of two lines the open file knows the names of one; nobody asks a model."""
+    (corpus.root / "a.py").write_text("def alpha(first, second): ...\n\n\nepsilon = alpha\n")
+    (corpus.root / "b.py").write_text(
+        "from a import alpha\n\n\nalphabet = alpha(first=1, second=2)\nalphabeta = alphabet\n"
     )
-    library = Library.load(corpus.root)
-    strategy = MidfillWorkspace(Wanted(n_tokens=300))
+    chosen = f"{FULL},{FILE}"
+    arguments = ("--section", "retrieval", "--json", "--variants", chosen)
+    assert run_command(monkeypatch, *arguments) == 0
+    found = json.loads(capsys.readouterr().out)
+    rows = {row[0]: row for row in found["tables"][0]["rows"]}
+    assert rows[FULL][1]["value"] > rows[FILE][1]["value"]
+    assert rows[FULL][3] > 0 == rows[FILE][3]
+    assert rows[FULL][-1] == rows[FILE][-1] == 2
+    assert len(found["verdicts"]) == 1
 
-    def ask(path: str, text: str) -> str:
+
+SCOPE = CursorScope(
+    kind="code", line_before="", line_after="", next_line="", indent="", multi_line=True
+)
+
+
+class Asker:
+    """Asks a strategy for prompts in a project."""
+
+    def __init__(self, project: Project, strategy: MidfillWorkspace) -> None:
+        self._library = Library.load(project.root)
+        self._strategy = strategy
+
+    def ask(self, path: str, text: str) -> str:
+        """What of other files is in the prompt at the end of a text."""
         state = EditorState(
             project="shop",
             path=path,
             text=text,
             offset=len(text),
-            library=library,
+            library=self._library,
             visits=(),
-            context=FileContext(prefix=(), suffix=(), scope=scope),
+            context=FileContext(prefix=(), suffix=(), scope=SCOPE),
         )
-        return "".join(segment.text for segment in strategy.prompt(state).segments)
+        return "".join(segment.text for segment in self._strategy.prompt(state).segments)
 
-    assert "def alpha(first, second)" in ask("b.py", "from a import alpha\n\nx = alpha(")
+
+def test_prompts_know_nothing_of_the_future(corpus: Project) -> None:
+    """The index has of the open file what is typed so far; the next file finds it whole again."""
+    strategy = MidfillWorkspace(Wanted(n_tokens=300))
+    asker = Asker(corpus, strategy)
+    assert "def alpha(first, second)" in asker.ask("b.py", "from a import alpha\n\nx = alpha(")
     assert strategy._related is not None
     assert not strategy._related.index.n_defined("gamma")
-    assert "gamma" in ask("a.py", "from b import gamma\n\nx = gamma(")
+    assert "gamma" in asker.ask("a.py", "from b import gamma\n\nx = gamma(")
+
+
+def test_what_comes_a_line_late_was_chosen_at_the_last_line(corpus: Project) -> None:
+    """The first line of a file has its own."""
+    (corpus.root / "c.py").write_text("def omega(last): ...\n")
+    asker = Asker(corpus, MidfillWorkspace(Wanted(n_tokens=300), is_late=True))
+    first = "from a import alpha\nfrom c import omega\n"
+    assert "def alpha(first, second)" in asker.ask("b.py", "from a import alpha\n\nx = alpha(")
+    again = asker.ask("b.py", first + "x = alpha(1, 2)\ny = omega(")
+    assert "def omega(last)" not in again
+    assert "def omega(last)" in asker.ask("b.py", first + "y = omega(1)\nz = omega(")
 
 
 def test_an_index_is_measured(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from context.rank import choose, fuse
+from context.rank import Allowance, Chosen, choose, fuse
 from context.types import Snippet
 
 
@@ -60,7 +60,7 @@ def test_what_stayed_keeps_its_place() -> None:
     second = choose([C, B, A], 500, shown="", before=first.snippets)
     assert second.snippets[: len(first.snippets)] == first.snippets
     assert second.snippets[-1].path == "c.py"
-    third = choose([A, C], 500, shown="", before=second.snippets)
+    third = choose([A, C], 500, shown=B.text, before=second.snippets)
     assert [s.path for s in third.snippets] == [s.path for s in second.snippets if s.path != "b.py"]
 
 
@@ -92,3 +92,68 @@ def test_no_budget_no_snippets() -> None:
     chosen = choose([A, B], 0, shown="")
     assert chosen.snippets == ()
     assert len(chosen.dropped) == 2
+
+
+# -- what may come new -------------------------------------------------------------------
+
+
+def names_of(chosen: Chosen) -> list[str]:
+    """Paths of the chosen snippets, in prompt order."""
+    return [snippet.path for snippet in chosen.snippets]
+
+
+def test_little_that_is_new_comes_at_once() -> None:
+    """The rest waits for its turn; pieces of at least one snippet bring all of it."""
+    nothing = choose([A, B, C], 500, shown="", allowance=Allowance(n_tokens=0))
+    assert nothing.snippets == ()
+    assert {d.reason for d in nothing.dropped} == {"not_yet"}
+    assert not nothing.settled
+    piece = Allowance(n_tokens=0, n_least=1)
+    chosen = nothing
+    for n_expected in (1, 2, 3):
+        chosen = choose([A, B, C], 500, shown="", before=chosen.snippets, allowance=piece)
+        assert len(chosen.snippets) == n_expected
+        assert chosen.settled == (n_expected == 3)
+    again = choose(
+        [A, B, C], 500, shown="", before=chosen.snippets, allowance=Allowance(n_tokens=0)
+    )
+    assert again.snippets == chosen.snippets
+    assert again.settled
+    assert again.n_new_tokens == 0
+
+
+def test_an_allowance_holds_in_tokens() -> None:
+    """What is found of it comes, best first."""
+    cost = choose([A], 500, shown="").n_new_tokens
+    chosen = choose([A, B, C], 500, shown="", allowance=Allowance(n_tokens=2 * cost + 1))
+    assert names_of(chosen) == ["a.py", "b.py"]
+    assert chosen.n_new_tokens <= 2 * cost + 1
+    assert [d.reason for d in chosen.dropped] == ["not_yet"]
+
+
+def test_what_waits_does_not_push_out_what_is_there() -> None:
+    """Until the better one may come, the prompt stays as it is."""
+    better = snippet("new.py", 0, "def omega_function(argument): ...", score=9.0)
+    n_tokens = max(choose(two, 500, shown="").n_tokens for two in ([A, B], [better, A]))
+    held = choose(
+        [better, A, B], n_tokens, shown="", before=[A, B], allowance=Allowance(n_tokens=0)
+    )
+    assert names_of(held) == ["a.py", "b.py"]
+    piece = Allowance(n_tokens=0, n_least=1)
+    taken = choose([better, A, B], n_tokens, shown="", before=[A, B], allowance=piece)
+    assert names_of(taken) == ["a.py", "new.py"]
+
+
+def test_what_nobody_names_any_more_stays_while_there_is_room() -> None:
+    """What is found now goes before it."""
+    assert names_of(choose([B], 500, shown="", before=[A])) == ["a.py", "b.py"]
+    n_tokens = choose([B, C], 500, shown="").n_tokens
+    assert names_of(choose([B, C], n_tokens + 1, shown="", before=[A])) == ["b.py", "c.py"]
+    assert names_of(choose([B], 500, shown=A.text, before=[A])) == ["b.py"]
+
+
+def test_a_snippet_that_is_moved_by_typing_is_none_that_is_new() -> None:
+    """Its text counts, not where it begins."""
+    moved = snippet("a.py", 40, A.text)
+    chosen = choose([moved], 500, shown="", before=[A], allowance=Allowance(n_tokens=0))
+    assert chosen.snippets == (moved,)

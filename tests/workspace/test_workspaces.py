@@ -129,6 +129,50 @@ async def test_recent_edits_are_shown(editor: Editor) -> None:
     assert "value_50 = 50" in shown(editor.ask("till.py", "x = ‸\n"))
 
 
+async def test_installed_packages_are_read_for_the_next_request(editor: Editor) -> None:
+    """Those of the project's environment, module by module as they are imported."""
+    packages = editor.root / ".venv/lib/python3.12/site-packages"
+    (packages / "web").mkdir(parents=True)
+    (editor.root / ".venv/pyvenv.cfg").write_text("home = /usr/bin\n")
+    (packages / "web/__init__.py").write_text("from ._app import App\n")
+    (packages / "web/_app.py").write_text("class App:\n    def route(self, path: str): ...\n")
+    again = Editor(editor.root)
+    again.workspaces.open([editor.root])
+    await again.workspaces.ready()
+    text = "from web import App\n\napp = App()\napp.route(‸)\n"
+    await again.until(lambda: "def route(self, path: str)" in shown(again.ask("till.py", text)))
+    (snippet,) = again.ask("till.py", text).chosen.snippets
+    assert (snippet.path, snippet.origin) == ("web/_app.py", "package")
+    await again.workspaces.aclose()
+
+
+async def test_what_a_file_said_before_it_was_changed_goes(editor: Editor) -> None:
+    """Although what was in the last prompt stays otherwise."""
+    assert "name: str" in shown(editor.ask("till.py", TILL))
+    (editor.root / "cart.py").write_text("nothing = None\n")
+    editor.workspaces.changed((editor.root / "cart.py").as_uri())
+    await editor.until(lambda: "name: str" not in shown(editor.ask("till.py", TILL)))
+
+
+async def test_files_are_pinned_and_banned_for_the_session(editor: Editor) -> None:
+    """A pinned one is in every prompt, a banned one in none; outside of folders nothing is."""
+    (editor.root / "notes [1].py").write_text("RATE = 0.19\n")
+    uri, cart = ((editor.root / name).as_uri() for name in ("notes [1].py", "cart.py"))
+    assert "RATE = 0.19" not in shown(editor.ask("till.py", TILL))
+    assert editor.workspaces.mark(uri, "pin")
+    assert "RATE = 0.19" in shown(editor.ask("till.py", TILL))
+    assert editor.workspaces.mark(uri, "ban")
+    await editor.until(lambda: "RATE = 0.19" not in shown(editor.ask("till.py", TILL)))
+    assert editor.workspaces.mark(cart, "ban")
+    await editor.until(lambda: "add_line" not in shown(editor.ask("till.py", TILL)))
+    assert editor.workspaces.mark(cart, "unban")
+    await editor.until(lambda: "add_line" in shown(editor.ask("till.py", TILL)))
+    assert editor.workspaces.mark(uri, "unban")
+    assert "RATE = 0.19" in shown(editor.ask("till.py", TILL))
+    assert editor.workspaces.mark(uri, "unpin")
+    assert not editor.workspaces.mark("file:///elsewhere/a.py", "pin")
+
+
 async def test_documents_elsewhere_get_nothing(editor: Editor) -> None:
     """Outside of all folders, or without a file, there is no workspace."""
     for uri in ("file:///elsewhere/a.py", "untitled:Untitled-1"):

@@ -15,7 +15,7 @@ from context.sources import (
 )
 from context.sources.recent import Visit
 from context.sources.similar import SimilarWindows, Windows
-from tests.context.sources.places import Place
+from tests.context.sources.places import Place, index_of
 
 CART = '''"""Carts."""
 
@@ -95,6 +95,36 @@ def test_names_of_many_things_are_not_looked_up() -> None:
     others = {f"m{n}.py": "def handle_it(): ...\n" for n in range(12)}
     place = Place("a.py", "handle_it(‸)\n", others)
     assert definitions.find(place.view, place.index) == []
+
+
+PACKAGES = {
+    "web/__init__.py": "from .app import App as App\n",
+    "web/app.py": "class App:\n    def route(self, path: str) -> None: ...\n",
+    "shop/__init__.py": "def stolen(): ...\n",
+}
+
+
+@pytest.mark.parametrize(
+    "marked",
+    ["from web import App\n\napp = App()\napp.route(‸\n", "import web\n\napp = web.App(‸\n"],
+)
+def test_imported_names_are_found_in_packages(marked: str) -> None:
+    """Where the workspace does not have them, through what a package hands on."""
+    place = Place("till.py", marked, {})
+    packages = index_of(PACKAGES)
+    (found,) = definitions.find(place.view, place.index, packages)
+    assert (found.path, found.origin) == ("web/app.py", "package")
+    assert "def route(self, path: str) -> None" in found.text
+    assert definitions.find(place.view, place.index) == []
+
+
+def test_the_workspaces_own_modules_hide_packages() -> None:
+    """As they do for the interpreter; relative imports never lead out of it."""
+    own = {"shop/__init__.py": "def mine(): ...\n"}
+    for line in ("from shop import mine, stolen", "from .shop import stolen"):
+        place = Place("till.py", f"{line}\n\nmine(stolen(‸\n", own)
+        found = definitions.find(place.view, place.index, index_of(PACKAGES))
+        assert {snippet.origin for snippet in found} <= {"definition"}
 
 
 def test_the_open_file_is_never_its_own_source() -> None:
