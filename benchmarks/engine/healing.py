@@ -22,7 +22,7 @@ from lsp_server.types import SamplingParams
 
 GOAL = 1.3
 _DEFAULT_LIMIT = 300
-_PER_TARGET = 4
+_PER_TARGET = 8
 _KINDS: tuple[PauseKind, ...] = ("inside_identifier",)
 _MAX_TOKENS = 48
 _N_RESAMPLES = 1000
