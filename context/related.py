@@ -103,7 +103,7 @@ class Related:
             if weights.get(name, 1.0) > 0
         }
         # Of the open file only what it still says.
-        stayed = [s for s in before if s.path != path or s.text.encode() in file.data]
+        stayed = [s for s in before if s.path != path or _stands_in(file.data, s)]
         return choose(
             fuse(found, weights),
             wanted.n_tokens,
@@ -126,6 +126,12 @@ class Related:
             "recent": lambda: recent.find(view, index, self.visits),
             "siblings": lambda: siblings.find(view, index),
         }
+
+
+def _stands_in(data: bytes, snippet: Snippet) -> bool:
+    text = snippet.text.encode("utf-8", "replace")
+    # Most often where it stood before: looking through the whole file takes longer.
+    return data.startswith(text, snippet.start_byte) or text in data
 
 
 def _safe(snippet: Snippet) -> Snippet:

@@ -19,6 +19,7 @@ _MAX_PLACES = 3
 _BY_NAME_WEIGHT = 0.5
 # Imported names that stand nowhere near may still be wanted next.
 _IMPORTED_WEIGHT = 0.05
+_MAX_IDLE = 32
 _MAX_MEMBERS = 24
 _MAX_CLASS_CHARS = 1600
 _MAX_RESULTS = 40
@@ -43,7 +44,7 @@ def find(
             found[key] = _Found(weight, place, index)
 
     bound = {item.local: item for item in view.imports}
-    for item in bound.values():
+    for item in _worth_it(bound, weights):
         target, source = index.imported(item, view.path), index
         if target is None and packages is not None and not item.level:
             target, source = packages.imported(item, ""), packages
@@ -66,6 +67,15 @@ def find(
     ]
     snippets += _own(view, weights)
     return sorted(snippets, key=lambda snippet: -snippet.score)
+
+
+def _worth_it(bound: dict[str, Import], weights: dict[str, float]) -> list[Import]:
+    """Imports of names near the cursor, and some of the others, those that came last first."""
+    used: list[Import] = []
+    idle: list[Import] = []
+    for item in bound.values():
+        (used if item.local.partition(".")[0] in weights else idle).append(item)
+    return used + idle[: -_MAX_IDLE - 1 : -1]
 
 
 class _Found(NamedTuple):

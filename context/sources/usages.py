@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 
@@ -53,19 +54,24 @@ def find(view: View, index: WorkspaceIndex) -> list[Snippet]:
 
 def _call_in(data: bytes, name: bytes, shown: Callable[[int, int], bool]) -> tuple[int, int] | None:
     """The first call of a name that is not shown: its place, and the end of its bracket."""
-    start = data.find(name)
+    call = name + b"("
+    start = data.find(call)
     while start >= 0:
-        end = start + len(name)
-        bracket = end + len(data[end : end + 16]) - len(data[end : end + 16].lstrip(b" \t"))
+        end = start + len(call)
         if (
-            data[bracket : bracket + 1] == b"("
-            and not _WORD.match(data[max(0, start - 1) : start])
+            not _WORD.match(data[max(0, start - 1) : start])
             and not data[max(0, start - 8) : start].rstrip().endswith((b"def", b"class"))
-            and not shown(start, end)
+            and not shown(start, end - 1)
         ):
-            return start, bracket + 1
-        start = data.find(name, end)
+            return start, end
+        start = data.find(call, end)
     return None
+
+
+# At every key the same names are looked for in the same files.
+@functools.lru_cache(maxsize=128)
+def _first_call(data: bytes, name: bytes) -> tuple[int, int] | None:
+    return _call_in(data, name, lambda _start, _end: False)
 
 
 def _call(name: str, path: str, weight: float, view: View, index: WorkspaceIndex) -> Snippet | None:
@@ -74,7 +80,8 @@ def _call(name: str, path: str, weight: float, view: View, index: WorkspaceIndex
     data = view.data if is_own else index.read(path)
     if data is None:
         return None
-    found = _call_in(data, name.encode(), view.shows if is_own else lambda _start, _end: False)
+    needle = name.encode()
+    found = _call_in(data, needle, view.shows) if is_own else _first_call(data, needle)
     if found is None:
         return None
     start, end = lines_around(data, *found, n_above=_LINES_BEFORE, n_below=_LINES_BEHIND - 1)

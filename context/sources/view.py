@@ -96,26 +96,35 @@ def view_of(
         context: what of the file is in the prompt, and the scope of the cursor.
     """
     data = file.data
-    before = data[:cursor].decode("utf-8", "replace").split("\n")
+    before = _lines_up_to(data, cursor, _N_LINES_ABOVE)
     after = data[cursor : cursor + 64 * 1024].decode("utf-8", "replace").split("\n")
     enclosing = _enclosing(context.scope.enclosing, cursor, definitions)
     header = ""
     if enclosing:
         inner = enclosing[-1]
         header = data[inner.start_byte : inner.header_end].decode("utf-8", "replace")
-    lines_above = tuple(before[-_N_LINES_ABOVE:])
     return View(
         path=path,
         data=data,
         cursor=cursor,
         definitions=definitions,
-        before=lines_above,
+        before=before,
         after=tuple(after[:_N_LINES_BELOW]),
         imports=imports_of(data.decode("utf-8", "replace")) if file.language == "python" else (),
-        chains=_chains(lines_above, after[:_N_LINES_BELOW], header),
+        chains=_chains(before, after[:_N_LINES_BELOW], header),
         enclosing=enclosing,
         shown=(*context.prefix, *context.suffix),
     )
+
+
+def _lines_up_to(data: bytes, end: int, n_lines: int) -> tuple[str, ...]:
+    """The last so many lines before an offset, the last one up to it."""
+    start = end
+    for _ in range(n_lines):
+        start = data.rfind(b"\n", 0, start)
+        if start < 0:
+            break
+    return tuple(data[start + 1 : end].decode("utf-8", "replace").split("\n"))
 
 
 def _enclosing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import msgspec
@@ -18,7 +19,7 @@ _COMMENT = re.compile(r"#[^\n]*")
 _MAX_NAMES_CHARS = 8192
 
 
-class Import(msgspec.Struct, frozen=True, array_like=True):
+class Import(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A name that an import brings into a file.
 
     Args:
@@ -61,6 +62,8 @@ def _around_imports(text: str) -> str:
     return "\n".join(pieces)
 
 
+# Of the open file they are asked for at every key, and seldom change.
+@functools.lru_cache(maxsize=64)
 def _imports_in(text: str) -> tuple[Import, ...]:
     found: list[tuple[int, Import]] = []
     for match in _FROM.finditer(text):

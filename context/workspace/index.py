@@ -12,6 +12,7 @@ from context.workspace.imports import Import, relative_stem
 from context.workspace.symbols import FileSymbols, Symbol
 
 _MAX_HOPS = 4
+_MAX_ROOTS = 16
 _PYTHON = (".py", ".pyi", "/__init__.py", "/__init__.pyi")
 # Lists of files are made anew when so many of their entries are of files that are gone.
 _MAX_DEAD_SHARE = 0.5
@@ -49,7 +50,7 @@ class WorkspaceIndex:
         self._defined: dict[str, dict[str, None]] = defaultdict(dict)
         self._named: dict[str, dict[str, None]] = defaultdict(dict)
         self._stems: dict[str, str] = {}
-        self._roots: Counter[str] = Counter()
+        self._roots: list[str] = []
         self._root_of: dict[str, str] = {}
         # Words are kept with numbers for files: a hundred thousand lists of paths are too much.
         self._numbers: dict[str, int] = {}
@@ -215,8 +216,9 @@ class WorkspaceIndex:
     def _known_roots(self) -> list[str]:
         if len(self._root_of) != len(self._stems):
             self._root_of = {stem: self._source_root(path) for stem, path in self._stems.items()}
-            self._roots = Counter(self._root_of.values())
-        return [root for root, _ in self._roots.most_common(16)]
+            roots = Counter(self._root_of.values())
+            self._roots = [root for root, _ in roots.most_common(_MAX_ROOTS)]
+        return self._roots
 
     def _source_root(self, path: str) -> str:
         """The folder above the outermost package that a file is in."""

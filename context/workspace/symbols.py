@@ -19,7 +19,7 @@ _MAX_WORDS = 8_000
 _MAX_SIGNATURE_CHARS = 600
 
 
-class Symbol(msgspec.Struct, frozen=True, array_like=True):
+class Symbol(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A definition, as another file's prompt may show it.
 
     Args:
@@ -41,7 +41,7 @@ class Symbol(msgspec.Struct, frozen=True, array_like=True):
     bases: tuple[str, ...] = ()
 
 
-class FileSymbols(msgspec.Struct, frozen=True, array_like=True):
+class FileSymbols(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the index keeps of a file.
 
     Args:

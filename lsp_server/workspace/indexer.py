@@ -25,7 +25,7 @@ from context.workspace.symbols import symbols_of
 from lsp_server.errors import StoreError
 from lsp_server.workspace import store
 from lsp_server.workspace.messages import Done, Files, Gone, Message, Order, Progress, write
-from lsp_server.workspace.store import Record, Stored
+from lsp_server.workspace.store import Record
 
 log = logging.getLogger("midfill.workspace")
 
@@ -62,7 +62,7 @@ def run(order: Order, send: Callable[[Message], None]) -> None:
     """
     root = Path(order.root)
     stored = store.load(Path(order.store), order.root) if order.store else None
-    known = {record.path: record for record in stored.records} if stored else {}
+    known = {record.path: record for record in stored.records()} if stored else {}
     found = scan(root, banned=order.banned, max_files=order.max_files or MAX_FILES)
     present = {file.path for file in found.files}
     if gone := tuple(path for path in known if path not in present):
@@ -131,9 +131,8 @@ def read_source(path: Path) -> bytes | None:
 
 
 def _keep(order: Order, records: list[Record], started_ns: int) -> None:
-    stored = Stored(root=order.root, stored_ns=started_ns, records=tuple(records))
     try:
-        store.save(Path(order.store), stored)
+        store.save(Path(order.store), order.root, started_ns, records)
     except StoreError as error:
         # The next start makes it again.
         log.warning("%s (%s)", error, error.code)

@@ -11,7 +11,10 @@ import hashlib
 import logging
 import os
 import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -22,12 +25,15 @@ from lsp_server.errors import StoreError
 log = logging.getLogger("midfill.workspace")
 
 # Changes with what is kept of a file, or how it is read.
-_FORMAT = 1
+_FORMAT = 2
 _MAGIC = b"midfill index\n"
 _DIGEST_BYTES = 16
 _MAX_STORE_BYTES = 512 * 1024 * 1024
 # Folders whose index was not used for longest go first.
 _MAX_STORES = 32
+_LENGTH_BYTES = 4
+# Decoding so many holds up whoever does it for a millisecond or two.
+_PIECE_FILES = 16
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
@@ -48,18 +54,33 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     symbols: FileSymbols
 
 
-class Stored(msgspec.Struct, frozen=True, kw_only=True):
+class _About(msgspec.Struct, frozen=True, kw_only=True):
+    root: str
+    stored_ns: int
+
+
+class Stored(NamedTuple):
     """The index of a folder.
 
     Args:
-        root: the folder.
         stored_ns: when it was written.
-        records: of its files.
+        pieces: records of some files each, encoded.
     """
 
-    root: str
     stored_ns: int
-    records: tuple[Record, ...]
+    pieces: tuple[memoryview, ...]
+
+    def records(self) -> Iterator[Record]:
+        """What is known of each file, decoded on the way.
+
+        Raises:
+            msgspec.MsgspecError: it is something else.
+        """
+        for piece in self.pieces:
+            yield from _decoder.decode(piece)
+
+
+_decoder: msgspec.msgpack.Decoder[list[Record]] = msgspec.msgpack.Decoder(list[Record])
 
 
 def path_of(root: Path) -> Path:
@@ -78,28 +99,39 @@ def load(path: Path, root: str) -> Stored | None:
     try:
         if path.stat().st_size > _MAX_STORE_BYTES:
             return None
-        data = path.read_bytes()
+        data = memoryview(path.read_bytes())
     except OSError:
         return None
-    head = _head(data[len(_MAGIC) + 1 + _DIGEST_BYTES :])
-    if not data.startswith(head):
+    n_head = len(_MAGIC) + 1 + _DIGEST_BYTES
+    body = data[n_head:]
+    if data[:n_head] != _head(body):
         log.info("the index %s is damaged or of another version, and is made anew", path.name)
         return None
     try:
-        stored = msgspec.msgpack.decode(data[len(head) :], type=Stored)
-    except msgspec.MsgspecError:
+        first, *pieces = _frames(body)
+        about = msgspec.msgpack.decode(first, type=_About)
+        stored = Stored(about.stored_ns, tuple(pieces))
+        # The checksum holds; but whoever wrote it may have known other records.
+        next(stored.records(), None)
+    except (ValueError, msgspec.MsgspecError):
         return None
-    return stored if stored.root == root else None
+    return stored if about.root == root else None
 
 
-def save(path: Path, stored: Stored) -> None:
+def save(path: Path, root: str, stored_ns: int, records: Iterable[Record]) -> None:
     """Write an index; a full disk or a read-only folder leaves the old one.
+
+    Args:
+        path: of the file.
+        root: the folder.
+        stored_ns: when the first of its files was looked at.
+        records: of its files.
 
     Raises:
         StoreError: it cannot be written.
     """
     folder = paths.private_dir(path.parent)
-    body = msgspec.msgpack.encode(stored)
+    body = b"".join(_framed(root, stored_ns, records))
     name = ""
     try:
         handle, name = tempfile.mkstemp(dir=folder, prefix=".index-")
@@ -119,7 +151,26 @@ def save(path: Path, stored: Stored) -> None:
         ) from error
 
 
-def _head(body: bytes) -> bytes:
+def _framed(root: str, stored_ns: int, records: Iterable[Record]) -> Iterator[bytes]:
+    encode = msgspec.msgpack.encode
+    bodies = [encode(_About(root=root, stored_ns=stored_ns))]
+    left = iter(records)
+    while piece := list(islice(left, _PIECE_FILES)):
+        bodies.append(encode(piece))
+    for body in bodies:
+        yield len(body).to_bytes(_LENGTH_BYTES, "big")
+        yield body
+
+
+def _frames(body: memoryview) -> Iterator[memoryview]:
+    at = 0
+    while at < len(body):
+        start = at + _LENGTH_BYTES
+        at = start + int.from_bytes(body[at:start], "big")
+        yield body[start:at]
+
+
+def _head(body: bytes | memoryview) -> bytes:
     digest = hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest()
     return _MAGIC + bytes([_FORMAT]) + digest
 
