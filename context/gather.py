@@ -150,7 +150,7 @@ def _boundaries(
     data = file.data
     found = {0}
     if tree is not None:
-        for node in tree.root.named_children:
+        for node in tree.top:
             if earliest <= node.start_byte < cursor:
                 found.add(line_start(data, node.start_byte))
         for definition in defs:
@@ -187,7 +187,7 @@ def _head(
         return []
     pieces: list[Snippet] = []
     n_imports = int(n_tokens * _IMPORT_SHARE)
-    for begin, end in import_ranges(tree.root, file.data):
+    for begin, end in import_ranges(tree.top, file.data):
         if end > start:
             break
         snippet = _snippet(file, begin, end, "imports", score=0.8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import tree_sitter
@@ -85,17 +85,22 @@ class Outline:
         return self._flat
 
     @staticmethod
-    def read(root: tree_sitter.Node, data: bytes) -> Outline:
+    def read(nodes: Sequence[tree_sitter.Node], data: bytes) -> Outline:
         """Of a file that nothing is known of."""
-        return Outline({}, frozenset()).updated(root, data, 0, 0, len(data))
+        return Outline({}, frozenset()).updated(nodes, data, 0, 0, len(data))
 
     def updated(
-        self, root: tree_sitter.Node, data: bytes, start: int, old_end: int, new_end: int
+        self,
+        nodes: Sequence[tree_sitter.Node],
+        data: bytes,
+        start: int,
+        old_end: int,
+        new_end: int,
     ) -> Outline:
         """Of the next version of the file.
 
         Args:
-            root: its root node.
+            nodes: at the top of its tree.
             data: its text.
             start: of the one range that differs.
             old_end: its end in this version.
@@ -107,7 +112,7 @@ class Outline:
         last = data.find(b"\n", new_end) + 1 or len(data) + 1
         entries: dict[_Range, tuple[Definition, ...]] = {}
         unsure = set()
-        for node in root.named_children:
+        for node in nodes:
             place = begin, end = node.start_byte, node.end_byte
             known = None
             if node.has_error:

@@ -27,7 +27,7 @@ class SyntaxTree:
         before: outline of the version before, and the range that changed since, if both are known.
     """
 
-    __slots__ = ("_before", "_outline", "_tree", "file")
+    __slots__ = ("_before", "_outline", "_top", "_tree", "file")
 
     def __init__(
         self,
@@ -40,11 +40,19 @@ class SyntaxTree:
         # The outline of the version before, and what changed since.
         self._before = before
         self._outline: Outline | None = None
+        self._top: list[tree_sitter.Node] | None = None
 
     @property
     def root(self) -> tree_sitter.Node:
         """The root node."""
         return self._tree.root_node
+
+    @property
+    def top(self) -> list[tree_sitter.Node]:
+        """The named nodes below the root, in order; not to be changed."""
+        if self._top is None:
+            self._top = self.root.named_children
+        return self._top
 
     @property
     def data(self) -> bytes:
@@ -56,10 +64,10 @@ class SyntaxTree:
         """Definitions and members of classes, in file order; not to be changed."""
         if self._outline is None:
             if self._before is None:
-                self._outline = Outline.read(self.root, self.data)
+                self._outline = Outline.read(self.top, self.data)
             else:
                 outline, change = self._before
-                self._outline = outline.updated(self.root, self.data, *change)
+                self._outline = outline.updated(self.top, self.data, *change)
                 self._before = None
         return self._outline.flat
 

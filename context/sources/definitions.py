@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from context.outline import Definition, signature
+from context.source import line_comment
 from context.sources.view import View
 from context.types import Snippet
 from context.workspace.imports import Import
@@ -151,7 +152,10 @@ def snippet_of(
         text = _class_text(place, near, index)
     elif symbol.container:
         # A member says by its class what it belongs to.
-        text = f"class {symbol.container.rpartition('.')[2]}:\n{text}"
+        owner = symbol.container.rpartition(".")[2]
+        language = index.files[place.path].language
+        header = f"class {owner}:" if language == "python" else f"{line_comment(language)} {owner}"
+        text = f"{header}\n{text}"
     return Snippet(
         path=place.path,
         start_byte=symbol.start_byte,

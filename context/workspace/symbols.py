@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 
 import msgspec
@@ -10,6 +11,7 @@ from context.outline import Definition, definitions, signature
 from context.redact import redact
 from context.syntax import SyntaxTree
 from context.types import SourceFile
+from context.workspace.grammars import definitions_in
 from context.workspace.imports import Import, imports_of
 from context.workspace.words import words_of
 
@@ -26,7 +28,8 @@ class Symbol(msgspec.Struct, frozen=True, array_like=True, gc=False):
         name: its own name.
         kind: ``function``, ``class`` or ``constant``.
         container: qualified name of the class it is a member of; "" at the top of the file.
-        signature: header, first line of the docstring, and ``...`` for the body, with its indent.
+        signature: header, first line of the docstring, and ``...`` for the body, with its indent;
+            in other languages than Python the header alone.
         start_byte: of its first line.
         end_byte: behind its last line.
         bases: of a class, as they are written.
@@ -68,9 +71,10 @@ def symbols_of(file: SourceFile) -> FileSymbols:
     tree = SyntaxTree.parse(file)
     text = file.data.decode("utf-8", "replace")
     found: list[Symbol] = []
-    if tree is not None:
-        for definition in definitions(tree.root, file.data):
-            _add(found, definition, "", file.data)
+    defined = definitions(tree.root, file.data) if tree is not None else definitions_in(file)
+    header = signature if tree is not None else _header
+    for definition in defined:
+        _add(found, definition, "", file.data, header)
     return FileSymbols(
         language=file.language,
         symbols=tuple(found[:_MAX_SYMBOLS]),
@@ -80,9 +84,21 @@ def symbols_of(file: SourceFile) -> FileSymbols:
     )
 
 
-def _add(found: list[Symbol], definition: Definition, container: str, data: bytes) -> None:
+def _header(definition: Definition, data: bytes) -> str:
+    """What stands before the body, in languages of which no more is known."""
+    text = data[definition.start_byte : definition.header_end].decode("utf-8", "replace")
+    return text.rstrip().removesuffix("{").removesuffix("=>").rstrip()
+
+
+def _add(
+    found: list[Symbol],
+    definition: Definition,
+    container: str,
+    data: bytes,
+    header: Callable[[Definition, bytes], str],
+) -> None:
     # What the index holds lies on the disk between sessions.
-    text = redact(signature(definition, data).rstrip("\n"))
+    text = redact(header(definition, data).rstrip("\n"))
     found.append(
         Symbol(
             definition.name,
@@ -91,12 +107,12 @@ def _add(found: list[Symbol], definition: Definition, container: str, data: byte
             text[:_MAX_SIGNATURE_CHARS],
             definition.start_byte,
             definition.end_byte,
-            bases_in(text) if definition.kind == "class" else (),
+            bases_in(text) if definition.kind == "class" and header is signature else (),
         )
     )
     inside = f"{container}.{definition.name}" if container else definition.name
     for member in definition.members:
-        _add(found, member, inside, data)
+        _add(found, member, inside, data, header)
 
 
 def bases_in(header: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from context.workspace.grammars import pack_version
 from context.workspace.symbols import FileSymbols
 from lsp_server import paths
 from lsp_server.errors import StoreError
@@ -57,6 +58,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
 class _About(msgspec.Struct, frozen=True, kw_only=True):
     root: str
     stored_ns: int
+    grammars: str
 
 
 class Stored(NamedTuple):
@@ -115,7 +117,8 @@ def load(path: Path, root: str) -> Stored | None:
         next(stored.records(), None)
     except (ValueError, msgspec.MsgspecError):
         return None
-    return stored if about.root == root else None
+    # Other grammars find other definitions.
+    return stored if (about.root, about.grammars) == (root, pack_version()) else None
 
 
 def save(path: Path, root: str, stored_ns: int, records: Iterable[Record]) -> None:
@@ -153,7 +156,7 @@ def save(path: Path, root: str, stored_ns: int, records: Iterable[Record]) -> No
 
 def _framed(root: str, stored_ns: int, records: Iterable[Record]) -> Iterator[bytes]:
     encode = msgspec.msgpack.encode
-    bodies = [encode(_About(root=root, stored_ns=stored_ns))]
+    bodies = [encode(_About(root=root, stored_ns=stored_ns, grammars=pack_version()))]
     left = iter(records)
     while piece := list(islice(left, _PIECE_FILES)):
         bodies.append(encode(piece))

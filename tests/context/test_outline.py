@@ -179,5 +179,5 @@ def test_an_outline_brought_up_to_date_is_that_of_the_new_text() -> None:
         file = SourceFile(path="a.py", language="python", data=text.encode("utf-8", "replace"))
         updated = SyntaxTree.update(tree, file)
         assert updated is not None
-        assert updated.definitions == Outline.read(updated.root, updated.data).flat
+        assert updated.definitions == Outline.read(updated.top, updated.data).flat
         tree = updated
