@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from typing import Literal
 
@@ -9,7 +10,7 @@ import tree_sitter
 
 from context.lexical import Lexical, flat, locate, statement_start, tokens
 from context.source import line_comment
-from context.types import CursorScope, SourceFile
+from context.types import CursorScope, Place, SourceFile
 
 Kind = Literal["code", "string", "docstring", "comment"]
 
@@ -22,6 +23,7 @@ _BLOCK_WORDS = re.compile(
 _LEAVES = re.compile(r"[ \t]*(?:return|raise|pass|break|continue)\b")
 _SUBSCRIPT = re.compile(r"[\w)\]]\[")
 _FORMAT_PREFIX = re.compile(r"(?:^|\W)(?:[ft]r?|r[ft])$", re.IGNORECASE)
+_CALLED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*$")
 _CLOSERS_ONLY = re.compile(r"""[)\]}>"'`:;,\s]*""")
 _FIRST_BLOCK = re.compile(r"^(?:def|class|if|for|while|with|try|async)\b[^\n]*:\n([ \t]+)\S", re.M)
 _DEFAULT_UNIT = "    "
@@ -31,6 +33,7 @@ _PROSE = frozenset({"plaintext", "markdown", "html"})
 # How far below the cursor an indent is looked for when there is none above.
 _UNIT_BYTES = 16 * 1024
 _N_LINES_BACK = 20_000
+_MAX_STATEMENT_CHARS = 8192
 
 
 def cursor_scope(file: SourceFile, root: tree_sitter.Node | None, cursor: int) -> CursorScope:
@@ -57,6 +60,7 @@ def cursor_scope(file: SourceFile, root: tree_sitter.Node | None, cursor: int) -
     statement = statement_start(before, lexical)
     opens = kind == "code" and not lexical.joined and _opens_block(before, statement)
     indent = _indent(lines, lexical, kind, statement, opens, next_line)
+    place, callee = _place(lines, kind, statement)
     return CursorScope(
         kind=kind,
         line_before=line_before,
@@ -67,6 +71,8 @@ def cursor_scope(file: SourceFile, root: tree_sitter.Node | None, cursor: int) -
         enclosing=lines.enclosing(statement, indent, opens=opens),
         language=file.language,
         open_brackets=lexical.brackets,
+        place=place,
+        callee=callee,
     )
 
 
@@ -248,6 +254,36 @@ def _is_definition(head: str) -> bool:
         if line.lstrip()[:1] not in (")", "]", "") and not line.rstrip().endswith((",", "(", "[")):
             return False
     return False
+
+
+def _place(lines: _Lines, kind: Kind, statement: int) -> tuple[Place, str]:
+    """What is written at the cursor, and what is called there."""
+    if kind != "code":
+        return "text", ""
+    # A table of ten thousand lines is one statement too.
+    text = lines.before[max(statement, len(lines.before) - _MAX_STATEMENT_CHARS) :]
+    opened: list[int] = []
+    for token in tokens(text):
+        if token.kind == "open":
+            opened.append(token.start)
+        elif token.kind == "close" and opened:
+            opened.pop()
+    for start in reversed(opened):
+        called = _CALLED.search(text, 0, start) if text[start] == "(" else None
+        if called is not None and not keyword.iskeyword(called.group()):
+            header = _DEFINITION.match(text)
+            if header and header.end() == start and "class" not in header.group().split():
+                return "parameters", ""
+            return "arguments", called.group()
+    if text.lstrip().startswith("@"):
+        return "decorator", ""
+    head = lines.before[:statement].rstrip()
+    if not text.strip() and head.endswith(":"):
+        lexical, _ = locate(head)
+        is_code = not (lexical.comment or lexical.quote or lexical.brackets)
+        if is_code and _BLOCK_WORDS.match(head, statement_start(head, lexical)):
+            return "empty_body", ""
+    return "statement", ""
 
 
 def _opens_block(before: str, statement: int) -> bool:

@@ -78,6 +78,9 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     n_context_tokens: int = 0
 
 
+Place = Literal["statement", "arguments", "parameters", "decorator", "empty_body", "text"]
+
+
 class CursorScope(msgspec.Struct, frozen=True, kw_only=True):
     """Where the cursor stands.
 
@@ -92,6 +95,10 @@ class CursorScope(msgspec.Struct, frozen=True, kw_only=True):
         enclosing: qualified name of the enclosing function or class ("" at module level).
         language: LSP language id of the file.
         open_brackets: brackets open at the cursor, outermost first; None when not known.
+        place: what is written there: a ``statement``, ``arguments`` of a call, ``parameters`` of a
+            definition, a ``decorator``, the first line of an ``empty_body``, or ``text`` (of a
+            string or comment).
+        callee: dotted name of what is called, where arguments are written; "" elsewhere.
     """
 
     kind: Literal["code", "string", "docstring", "comment"]
@@ -103,6 +110,8 @@ class CursorScope(msgspec.Struct, frozen=True, kw_only=True):
     enclosing: str = ""
     language: str = "python"
     open_brackets: str | None = None
+    place: Place = "statement"
+    callee: str = ""
 
 
 class FileContext(msgspec.Struct, frozen=True, kw_only=True):

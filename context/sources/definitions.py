@@ -47,7 +47,9 @@ def find(
     bound = {item.local: item for item in view.imports}
     for item in _worth_it(bound, weights):
         target, source = index.imported(item, view.path), index
-        if target is None and packages is not None and not item.level:
+        # What the workspace has hides what is installed.
+        is_foreign = not item.level and target is None and index.module(item, view.path) is None
+        if packages is not None and is_foreign:
             target, source = packages.imported(item, ""), packages
         for place, weight in _used(item, target, view, source, weights):
             add(place, weight, source)

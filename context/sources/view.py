@@ -19,6 +19,8 @@ _N_LINES_BELOW = 10
 _HALF_LIFE_LINES = 6.0
 _HEADER_WEIGHT = 0.7
 _BELOW_WEIGHT = 0.4
+# Whoever writes arguments wants the signature.
+_CALLEE_WEIGHT = 1.5
 _MAX_LINE_CHARS = 400
 
 
@@ -27,7 +29,7 @@ class Chain(msgspec.Struct, frozen=True):
 
     Args:
         parts: the names.
-        weight: 1.0 on the cursor's line, less further away.
+        weight: 1.0 on the cursor's line, less further away, more for what is called there.
     """
 
     parts: tuple[str, ...]
@@ -111,7 +113,7 @@ def view_of(
         before=before,
         after=tuple(after[:_N_LINES_BELOW]),
         imports=imports_of(data.decode("utf-8", "replace")) if file.language == "python" else (),
-        chains=_chains(before, after[:_N_LINES_BELOW], header),
+        chains=_chains(before, after[:_N_LINES_BELOW], header, context.scope.callee),
         enclosing=enclosing,
         shown=(*context.prefix, *context.suffix),
     )
@@ -148,8 +150,12 @@ def _enclosing(
     return tuple(found)
 
 
-def _chains(before: Sequence[str], after: Sequence[str], header: str) -> tuple[Chain, ...]:
+def _chains(
+    before: Sequence[str], after: Sequence[str], header: str, callee: str
+) -> tuple[Chain, ...]:
     weights: dict[tuple[str, ...], float] = {}
+    if callee:
+        weights[tuple(callee.split("."))] = _CALLEE_WEIGHT
 
     def add(line: str, weight: float) -> None:
         for parts in chains_in(line):

@@ -46,6 +46,36 @@ def test_golden(case: dict[str, Any]) -> None:
     assert {key: getattr(scope, key) for key in wanted} == wanted
 
 
+@pytest.mark.parametrize(
+    ("marked", "place", "callee"),
+    [
+        ("x = ‸", "statement", ""),
+        ("x = shop.open(‸)", "arguments", "shop.open"),
+        ("x = open(\n    [1, (2), ‸\n", "arguments", "open"),
+        ("f(g(1), h(‸))", "arguments", "h"),
+        ("f(g(1), ‸)", "arguments", "f"),
+        ("if (‸", "statement", ""),
+        ("rows[‸]", "statement", ""),
+        ("def f(‸", "parameters", ""),
+        ("async def f(a, b=‸", "parameters", ""),
+        ("def f(a=g(‸", "arguments", "g"),
+        ("class A(‸", "arguments", "A"),
+        ("@‸\ndef f(): ...", "decorator", ""),
+        ("@app.route(‸)\ndef f(): ...", "arguments", "app.route"),
+        ("def f():\n    ‸", "empty_body", ""),
+        ("if a(\n    b\n):\n    ‸", "empty_body", ""),
+        ("def f():\n    pass\n    ‸", "statement", ""),
+        ("x = 'f(‸", "text", ""),
+        ("# f(‸", "text", ""),
+        ("x = 1  # why:\n‸", "statement", ""),
+    ],
+)
+def test_what_is_written_at_the_cursor(marked: str, place: str, callee: str) -> None:
+    """A statement, arguments, parameters, a decorator, the first line of a body, or text."""
+    scope = scope_of(marked)
+    assert (scope.place, scope.callee) == (place, callee)
+
+
 def test_the_tree_does_not_matter() -> None:
     """What is said of Python comes from the text, so a broken tree changes nothing."""
     for case in CASES:
