@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from benchmarks import options
 from benchmarks.infilling import crosscode, generate, problems, report
@@ -81,11 +81,12 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--crossfile-form",
-        choices=("suffix", "prefix", "repo"),
+        choices=get_args(crosscode.CrossfileForm),
         default="suffix",
         help="where snippets of other files stand in the prompt: as comments after the text right "
-        "of the cursor (as the published anchors have it), as comments before the text left of "
-        "it, or in the model's repo-level form (default suffix)",
+        "of the cursor (as the published anchors have it; the default), as comments before the "
+        "text left of it, in the model's repo-level form, or midfill's own choice out of their "
+        "text in that form",
     )
     options.add_common(parser)
     parser.set_defaults(func=run)

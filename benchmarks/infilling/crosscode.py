@@ -17,8 +17,12 @@ from benchmarks.infilling.generate import context_at
 from benchmarks.infilling.types import Score, Variant
 from benchmarks.machine import ROOT
 from context.budget import cut_right
-from context.fim import build_prompt, neutralise
-from context.types import Budget, FileContext, Prompt, Segment
+from context.fim import Elsewhere, build_prompt, neutralise
+from context.related import Related, Wanted
+from context.syntax import SyntaxTree
+from context.types import Budget, FileContext, Prompt, Segment, SourceFile
+from context.workspace.index import WorkspaceIndex
+from context.workspace.symbols import symbols_of
 from lsp_server.errors import UsageError
 
 SET = "crosscodeeval"
@@ -34,8 +38,9 @@ _HINT = (
 )
 
 # Where the snippets of other files stand: ``suffix``: after the text right of the cursor, as in
-# the anchors' scripts; ``prefix``: before the text left of it; ``repo``: Qwen's repo-level form.
-CrossfileForm = Literal["suffix", "prefix", "repo"]
+# the anchors' scripts; ``prefix``: before the text left of it; ``repo``: Qwen's repo-level form;
+# ``own``: midfill's own choice out of the snippets' text, in that form.
+CrossfileForm = Literal["suffix", "prefix", "repo", "own"]
 
 
 class Metadata(msgspec.Struct, frozen=True):
@@ -109,9 +114,33 @@ def prompt_of(
     """
     context = context_at(task.prompt, task.right_context, BUDGET)
     prompt = build_prompt(context)
-    if variant == "with":
+    if variant == "with" and form == "own":
+        prompt = build_prompt(context, elsewhere=_chosen(task, context))
+    elif variant == "with":
         prompt = msgspec.structs.replace(prompt, segments=_with_others(task, prompt, form))
     return prompt, context
+
+
+def _chosen(task: Task, context: FileContext) -> Elsewhere:
+    """What midfill takes of a workspace that holds the snippets and nothing else."""
+    files: dict[str, str] = {}
+    for chunk in task.crossfile_context.list:
+        before = files.get(chunk.filename)
+        text = chunk.retrieved_chunk
+        files[chunk.filename] = text if before is None else f"{before}\n\n{text}"
+    path = task.metadata.file
+    files.pop(path, None)
+    texts = {name: text.encode("utf-8", "replace") for name, text in files.items()}
+    index = WorkspaceIndex(task.metadata.repository, texts.get)
+    for name, data in texts.items():
+        index.put(name, symbols_of(SourceFile(path=name, language="python", data=data)))
+    data = (task.prompt + task.right_context).encode("utf-8", "replace")
+    file = SourceFile(path=path, language="python", data=data)
+    cursor = len(task.prompt.encode("utf-8", "replace"))
+    wanted = Wanted(n_tokens=N_CROSSFILE_TOKENS)
+    tree = SyntaxTree.parse(file)
+    chosen = Related(index).find(file, tree, path, cursor, context, wanted)
+    return Elsewhere(repo=task.metadata.repository, path=path, snippets=chosen.snippets)
 
 
 def _with_others(task: Task, prompt: Prompt, form: CrossfileForm) -> tuple[Segment, ...]:

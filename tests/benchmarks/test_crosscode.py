@@ -96,6 +96,14 @@ def test_prompt_with_prefix_form() -> None:
     assert prompt.segments[1].text.endswith("\n\n")
 
 
+def test_prompt_with_midfills_own_choice() -> None:
+    """Out of the snippets' text, in the repo-level form; the open file's own are none of it."""
+    prompt, _ = crosscode.prompt_of(make_task(), "with", "own")
+    text = "".join(segment.text for segment in prompt.segments)
+    assert [s.role for s in prompt.segments if s.role != "text"][:2] == ["repo_name", "file_sep"]
+    assert text.startswith("own-shop\nshop.py\nclass Basket:")
+
+
 def test_prompt_with_repo_form() -> None:
     """Repository, then one part a file, the current file's last."""
     prompt, _ = crosscode.prompt_of(make_task(), "with", "repo")
