@@ -86,7 +86,7 @@ async def _measure(root: Path) -> tuple[Indexed, dict[str, list[float]]]:
     gc.collect()
     rss_mib = (process.memory_info().rss - rss) / 2**20
     n_files = len(cold.index.files)
-    n_lines = sum((cold.index.read(path) or b"").count(b"\n") for path in cold.index.files)
+    n_lines = sum((root / path).read_bytes().count(b"\n") for path in cold.index.files)
     await cold.aclose()
     del cold
     gc.collect()
@@ -172,8 +172,8 @@ def _long_text(workspace: Workspace) -> str:
     pieces: list[str] = []
     n_lines = 0
     for path in sorted(workspace.index.files):
-        data = workspace.index.read(path)
-        if data is None or language_of(path) != "python" or not 200 < data.count(b"\n") < 3000:
+        data = (workspace.root / path).read_bytes()
+        if language_of(path) != "python" or not 200 < data.count(b"\n") < 3000:
             continue
         if SyntaxTree.parse(SourceFile(path=path, language="python", data=data)) is None:
             continue

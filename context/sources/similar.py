@@ -28,6 +28,11 @@ _MAX_RESULTS = 10
 _MIN_SCORE = 0.12
 _MAX_FILE_BYTES = 192 * 1024
 _N_KEPT_FILES = 64
+# A word in more windows of a file than this is looked for only in those that have rarer ones, and
+# of these only in the best.
+_MAX_SPREAD = 48
+_N_CANDIDATES = 64
+_NOWHERE: frozenset[int] = frozenset()
 _UNFINISHED = re.compile(r"\w+$")
 
 
@@ -36,9 +41,10 @@ class Windows:
 
     Args:
         data: the text as UTF-8.
+        whole: whether it is cut up at once; else by ``advance``.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, *, whole: bool = True) -> None:
         self.lines = data.decode("utf-8", "replace").split("\n")
         self.offsets = [0]
         for piece in data.split(b"\n"):
@@ -46,18 +52,34 @@ class Windows:
         self.starts = range(0, max(1, len(self.lines) - _WINDOW_LINES // 2), _STEP_LINES)
         self.sizes = [0] * len(self.starts)
         self.places: dict[str, list[int]] = {}
-        seen: dict[str, int] = {}
-        for row, line in enumerate(self.lines):
+        # Of words in many windows.
+        self.spread: dict[str, frozenset[int]] = {}
+        self._seen: dict[str, int] = {}
+        self._row = 0
+        if whole:
+            self.advance(len(self.lines))
+
+    def advance(self, n_rows: int) -> bool:
+        """Cut up so many more lines; whether all are."""
+        seen = self._seen
+        for row in range(self._row, min(self._row + n_rows, len(self.lines))):
             # Windows that hold the line.
             last = min(row // _STEP_LINES, len(self.starts) - 1)
             first = max(0, -(-(row - _WINDOW_LINES + 1) // _STEP_LINES))
-            for word in bag_of(line):
+            for word in bag_of(self.lines[row]):
                 begin = max(first, seen.get(word, -1) + 1)
                 if begin <= last:
                     self.places.setdefault(word, []).extend(range(begin, last + 1))
                     for window in range(begin, last + 1):
                         self.sizes[window] += 1
                     seen[word] = last
+        self._row += n_rows
+        if self._row < len(self.lines):
+            return False
+        for word in [word for word, found in self.places.items() if len(found) > _MAX_SPREAD]:
+            self.spread[word] = frozenset(self.places.pop(word))
+        self._seen = {}
+        return True
 
 
 class SimilarWindows:
@@ -132,11 +154,15 @@ class SimilarWindows:
         self.keep(path, data, windows)
         return windows
 
+    def forget_answer(self) -> None:
+        """Texts that could not be read before can be read now."""
+        self._asked = None
+
     def keep(self, path: str, data: bytes, windows: Windows) -> None:
         """Take up a file that was cut up."""
         self.missing.pop(path, None)
         self._kept[path] = (data, windows)
-        self._asked = None
+        self.forget_answer()
         while len(self._kept) > _N_KEPT_FILES:
             self._kept.popitem(last=False)
 
@@ -149,7 +175,7 @@ def scores_of(weights: dict[str, float], windows: Windows) -> dict[int, float]:
         windows: of a file.
 
     Returns:
-        Scores by number of the window, of those that have a word of the query.
+        Scores by number of the window, of the likeliest that have a rare word of the query.
     """
     gained: dict[int, float] = {}
     n_common: dict[int, int] = {}
@@ -157,6 +183,14 @@ def scores_of(weights: dict[str, float], windows: Windows) -> dict[int, float]:
         for window in windows.places.get(word, ()):
             gained[window] = gained.get(window, 0.0) + weight
             n_common[window] = n_common.get(window, 0) + 1
+    if len(gained) > _N_CANDIDATES:
+        gained = dict(heapq.nlargest(_N_CANDIDATES, gained.items(), key=lambda pair: pair[1]))
+    for word, weight in weights.items():
+        spread = windows.spread.get(word, _NOWHERE)
+        for window in gained if spread else ():
+            if window in spread:
+                gained[window] += weight
+                n_common[window] += 1
     total = sum(weights.values())
     return {
         window: gain

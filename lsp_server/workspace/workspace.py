@@ -47,6 +47,7 @@ log = logging.getLogger("midfill.workspace")
 
 # The loop is not held up for longer while files are taken in.
 _SLICE_S = 0.004
+_SLICE_LINES = 128
 _N_DOCUMENTS = 32
 # Packages hand names on from module to module, seldom through more than some.
 _MAX_HOPS = 8
@@ -86,7 +87,8 @@ class Workspace:
         self.settings = settings
         self.visits = Visits()
         self.marks = Marks(settings)
-        self.index = WorkspaceIndex(root.name, Files(root, opened).read)
+        self._files = Files(root, opened, at_once=at_once)
+        self.index = WorkspaceIndex(root.name, self._files.read)
         self._similar = SimilarWindows(at_once=at_once)
         folder = packages_of(root, settings.environment)
         self._packages = EnvironmentIndex(Files(folder).read) if folder else None
@@ -205,7 +207,7 @@ class Workspace:
     async def _update(self) -> None:
         while self._stale:
             path = self._stale.pop()
-            data = self.index.read(path)
+            data = await self._files.fetch(path)
             symbols = await asyncio.to_thread(self._symbols, path, data) if data else None
             if symbols is None:
                 self._drop(path)
@@ -263,9 +265,16 @@ class Workspace:
 
     async def _prepare(self) -> None:
         """Read for the next request what this one did without."""
+        while self._files.missing:
+            await self._files.fetch(next(iter(self._files.missing)))
+            self._similar.forget_answer()
         while self._similar.missing:
             path, data = next(iter(self._similar.missing.items()))
-            self._similar.keep(path, data, await asyncio.to_thread(Windows, data))
+            windows = Windows(data, whole=False)
+            # Not on another thread: there it would take turns with requests that are at work.
+            while not windows.advance(_SLICE_LINES):
+                await asyncio.sleep(0)
+            self._similar.keep(path, data, windows)
         while (packages := self._packages) is not None and packages.missing:
             stem = next(iter(packages.missing))
             packages.keep(stem, await asyncio.to_thread(packages.load, stem))

@@ -45,3 +45,22 @@ def test_little_is_kept(tmp_path: Path) -> None:
     for number in range(40):
         assert files.read(f"f{number}.py") is not None
     assert files._n_bytes <= 17 * 2**20
+
+
+async def test_whoever_asks_does_not_wait_for_the_disk(tmp_path: Path) -> None:
+    """A file is missing until it is fetched; one that is none is not asked for again."""
+    (tmp_path / "a.py").write_text("one")
+    (tmp_path / "b.py").write_bytes(b"\0\0")
+    files = Files(tmp_path, at_once=False)
+    assert files.read("a.py") is None
+    assert files.read("b.py") is None
+    assert files.read("nowhere.py") is None
+    assert [*files.missing] == ["a.py", "b.py"]
+    for path in [*files.missing]:
+        await files.fetch(path)
+    assert files.read("a.py") == b"one"
+    assert files.read("b.py") is None
+    assert not files.missing
+    (tmp_path / "a.py").write_text("another one")
+    assert files.read("a.py") is None
+    assert await files.fetch("a.py") == b"another one"

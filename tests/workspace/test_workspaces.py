@@ -160,7 +160,7 @@ async def test_files_are_pinned_and_banned_for_the_session(editor: Editor) -> No
     uri, cart = ((editor.root / name).as_uri() for name in ("notes [1].py", "cart.py"))
     assert "RATE = 0.19" not in shown(editor.ask("till.py", TILL))
     assert editor.workspaces.mark(uri, "pin")
-    assert "RATE = 0.19" in shown(editor.ask("till.py", TILL))
+    await editor.until(lambda: "RATE = 0.19" in shown(editor.ask("till.py", TILL)))
     assert editor.workspaces.mark(uri, "ban")
     await editor.until(lambda: "RATE = 0.19" not in shown(editor.ask("till.py", TILL)))
     assert editor.workspaces.mark(cart, "ban")
@@ -168,7 +168,7 @@ async def test_files_are_pinned_and_banned_for_the_session(editor: Editor) -> No
     assert editor.workspaces.mark(cart, "unban")
     await editor.until(lambda: "add_line" in shown(editor.ask("till.py", TILL)))
     assert editor.workspaces.mark(uri, "unban")
-    assert "RATE = 0.19" in shown(editor.ask("till.py", TILL))
+    await editor.until(lambda: "RATE = 0.19" in shown(editor.ask("till.py", TILL)))
     assert editor.workspaces.mark(uri, "unpin")
     assert not editor.workspaces.mark("file:///elsewhere/a.py", "pin")
 
