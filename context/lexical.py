@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import deque
 from collections.abc import Iterator
 from typing import Literal
 
@@ -224,12 +225,36 @@ def statement_start(text: str, state: Lexical) -> int:
 
 @functools.lru_cache(maxsize=4)
 def _locate_line(text: str) -> tuple[Lexical, tuple[tuple[int, int], ...]]:
-    spans = tuple(
-        found.span()
-        for found in _TEXT_TOKEN.finditer(text)
-        if found.lastgroup != "comment" and "\n" in found.group()
-    )
+    spans = _spans(text)
     return advance(text, None, _anchor(text, spans)), spans
+
+
+# Texts that were looked through last, with the strings of several lines in them.
+_Spans = tuple[tuple[int, int], ...]
+_looked_through: deque[tuple[str, _Spans]] = deque(maxlen=4)
+
+
+def _spans(text: str) -> _Spans:
+    """Ranges of the strings of several lines in whole lines of text.
+
+    A line that is added to a text that is known costs no more than itself.
+    """
+    kept: _Spans = ()
+    start = 0
+    for known, spans in _looked_through:
+        if start < len(known) and text.startswith(known):
+            # A string that is open at the end may end further on.
+            start = len(known)
+            if spans and spans[-1][1] >= start:
+                start, spans = spans[-1][0], spans[:-1]
+            kept = spans
+    found = _TEXT_TOKEN.finditer(text, start)
+    spans = (
+        *kept,
+        *(each.span() for each in found if each.lastgroup != "comment" and "\n" in each.group()),
+    )
+    _looked_through.append((text, spans))
+    return spans
 
 
 def _anchor(text: str, spans: tuple[tuple[int, int], ...]) -> int:

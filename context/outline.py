@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 import msgspec
 import tree_sitter
@@ -64,7 +65,8 @@ class Outline:
     nodes that were touched are looked into, and those with errors, which may be read otherwise.
 
     Args:
-        entries: byte range of each node at the top, with the definitions in it.
+        entries: byte range of each node at the top, with the definitions in it, those of members
+            too.
         unsure: ranges of the nodes with errors.
     """
 
@@ -81,7 +83,7 @@ class Outline:
     def flat(self) -> list[Definition]:
         """Definitions and members of classes, in file order; not to be changed."""
         if self._flat is None:
-            self._flat = [d for found in self._entries.values() for d in flatten(found)]
+            self._flat = [*chain.from_iterable(self._entries.values())]
         return self._flat
 
     @staticmethod
@@ -131,7 +133,7 @@ class Outline:
 
 
 def _of_node(node: tree_sitter.Node, data: bytes) -> tuple[Definition, ...]:
-    return tuple(_in_child(node, data, 0))
+    return tuple(flatten(_in_child(node, data, 0)))
 
 
 def _shifted(definition: Definition, shift: int) -> Definition:
@@ -147,7 +149,7 @@ def _shifted(definition: Definition, shift: int) -> Definition:
     )
 
 
-def flatten(found: tuple[Definition, ...]) -> list[Definition]:
+def flatten(found: Iterable[Definition]) -> list[Definition]:
     """Definitions and members of classes, in file order."""
     flat: list[Definition] = []
     for definition in found:

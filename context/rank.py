@@ -193,10 +193,11 @@ def _overlap(a: Snippet, b: Snippet) -> bool:
     """Whether two snippets show the same place. An outline shows next to nothing of its place."""
     if a.path != b.path or a.start_byte >= b.end_byte or b.start_byte >= a.end_byte:
         return False
-    return _is_verbatim(a) == _is_verbatim(b)
+    return is_verbatim(a) == is_verbatim(b)
 
 
-def _is_verbatim(snippet: Snippet) -> bool:
+def is_verbatim(snippet: Snippet) -> bool:
+    """Whether it is the text of its place, and not an outline of it."""
     return len(snippet.text) >= _VERBATIM_SHARE * (snippet.end_byte - snippet.start_byte)
 
 

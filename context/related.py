@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from context.rank import Allowance, Chosen, choose, fuse
+from context.rank import Allowance, Chosen, choose, fuse, is_verbatim
 from context.redact import redact
 from context.sources import definitions as definitions_source
 from context.sources import hierarchy, pinned, recent, siblings, undefined, usages
@@ -129,6 +129,8 @@ class Related:
 
 
 def _stands_in(data: bytes, snippet: Snippet) -> bool:
+    if not is_verbatim(snippet):
+        return False
     text = snippet.text.encode("utf-8", "replace")
     # Most often where it stood before: looking through the whole file takes longer.
     return data.startswith(text, snippet.start_byte) or text in data

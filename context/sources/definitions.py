@@ -89,15 +89,14 @@ class _Found(NamedTuple):
 
 def _own(view: View, weights: dict[str, float]) -> Iterator[Snippet]:
     """Definitions in the open file that are not shown."""
-    inside: list[Definition] = []
+    classes: list[Definition] = []
     for definition in view.definitions:
-        while inside and inside[-1].end_byte <= definition.start_byte:
-            inside.pop()
         weight = weights.get(definition.name, 0.0)
         if weight and not view.shows(definition.start_byte, definition.header_end):
             text = signature(definition, view.data).rstrip("\n")
-            if inside and definition.indent:
-                text = f"class {inside[-1].name}:\n{text}"
+            around = (c for c in reversed(classes) if definition.end_byte <= c.end_byte)
+            if definition.indent and (outer := next(around, None)) is not None:
+                text = f"class {outer.name}:\n{text}"
             yield Snippet(
                 path=view.path,
                 start_byte=definition.start_byte,
@@ -107,7 +106,7 @@ def _own(view: View, weights: dict[str, float]) -> Iterator[Snippet]:
                 score=weight,
             )
         if definition.kind == "class":
-            inside.append(definition)
+            classes.append(definition)
 
 
 def _used(
