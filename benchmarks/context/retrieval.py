@@ -112,7 +112,12 @@ def places(
             prompt = strategy.prompt(_state(project, target, library, before, before + below))
             others = _other_files(prompt)
             now = frozenset(others)
-            names = {word for word in _WORD.findall(line[pause.column :]) if _counts(word)}
+            names = {
+                # A half-typed word is wanted as a whole.
+                found.group()
+                for found in _WORD.finditer(line)
+                if found.end() > pause.column and _counts(found.group())
+            }
             text = "\n".join(segment.text for segment in prompt.segments)
             yield Place(
                 cluster=f"{project.cluster or project.name}|{target.path}",
