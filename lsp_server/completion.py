@@ -8,7 +8,7 @@ import logging
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from context.types import Prompt
 from lsp_server import asking
 from lsp_server.acceptance.log import EventLog
 from lsp_server.acceptance.tracker import AcceptanceTracker
-from lsp_server.draft import Account, Draft, Explanation
+from lsp_server.draft import Account, Draft, Explanation, source_file
 from lsp_server.engine import pause
 from lsp_server.engine_link import PAUSED, EngineLink
 from lsp_server.errors import MidfillError
+from lsp_server.generations import Generations, Place, Source
 from lsp_server.prompting import Prompts
 from lsp_server.scheduler import Scheduler
 from lsp_server.settings import Resolved, Settings
@@ -32,6 +33,7 @@ from lsp_server.types import (
     Skip,
     Snapshot,
     Status,
+    TokenChunk,
 )
 from lsp_server.warmup import Spot, WarmUp
 from lsp_server.workspace.workspaces import OnProgress, Workspaces
@@ -80,6 +82,7 @@ class CompletionService:
         self._warm_up = WarmUp()
         self._workspaces = Workspaces(self._settings.context, at_once=one_shot)
         self._prompts = Prompts(self._engine, self._workspaces, at_once=one_shot)
+        self._generations = Generations()
         self._accounts: OrderedDict[str, Account] = OrderedDict()
 
     # -- what handlers call --------------------------------------------------------------
@@ -96,6 +99,7 @@ class CompletionService:
         self._settings = self._engine.settings = self.resolved.settings
         self._scheduler.debounce_ms = self._settings.completion.debounce_ms
         self._workspaces.settings = self._settings.context
+        self._generations.clear()
 
     def warn(self, error: MidfillError) -> None:
         """Tell the user about trouble that does not keep suggestions from being made."""
@@ -245,6 +249,7 @@ class CompletionService:
         """Forget a document."""
         self._workspaces.closed(uri)
         self._prompts.forget(uri)
+        self._generations.forget(uri)
         self._accounts.pop(uri, None)
         self._scheduler.cancel(uri)
 
@@ -256,6 +261,7 @@ class CompletionService:
         """End all requests, leave the engine, store all events."""
         self._scheduler.cancel_all()
         self._warm_up.cancel()
+        await self._generations.aclose()
         await self._workspaces.aclose()
         await self._engine.aclose()
         if self._event_log is not None:
@@ -274,18 +280,28 @@ class CompletionService:
         await self._engine.connect()
 
         started_s = time.monotonic()
-        context, found, prompt = self._prompts.at(request)
+        source = Source(self._generations, request.snapshot.uri, _place_of(request))
+        is_known = source.origin == "cache"
+        context, found, prompt = self._prompts.at(request, alone=is_known)
         if context.scope.kind == "comment" and context.scope.line_after.strip():
             return Skip(reason="inside_comment", message="The cursor is inside a comment.")
         context_ms = 1000 * (time.monotonic() - started_s)
-        await self._debounce(request, prompt)
+        if not is_known:
+            await self._debounce(request, prompt)
 
         shaper = asking.shaper(self._settings.completion, context)
         draft = Draft(request, shaper, context_ms, self._engine.model_id)
         answer_by_s = (request.received_s or started_s) + self._settings.completion.answer_ms / 1000
-        stream = self._engine.generate(prompt)
+
+        def begin() -> AsyncGenerator[TokenChunk]:
+            # The stream that was there before turned out to say something else.
+            wanted = self._prompts.at(request).prompt if is_known else prompt
+            return self._engine.generate(wanted)
+
+        stream = source.chunks(begin)
         async with contextlib.aclosing(stream):
             async for chunk in stream:
+                draft.origin = source.origin
                 if draft.take(chunk) and on_partial:
                     partial = draft.completion(complete=False)
                     if self._tracker:
@@ -295,6 +311,8 @@ class CompletionService:
                     break
                 if not on_partial and time.monotonic() > answer_by_s and draft.keep_whole_lines():
                     break
+            if draft.stop:
+                source.cut(draft.text)
         draft.close()
         on_explain(draft.explain(context, found.chosen, prompt))
         if not found.chosen.settled:
@@ -309,8 +327,14 @@ class CompletionService:
             self._warm_up.want(lambda: self._evaluate_ahead(spot, resting=resting), pause_ms)
 
     async def _evaluate_ahead(self, spot: Spot, *, resting: bool = False) -> None:
-        if not self._gate(spot.snapshot):
-            await self._prompts.evaluate_ahead(spot, resting=resting)
+        if self._gate(spot.snapshot):
+            return
+        uri = spot.snapshot.uri
+        if not resting and self._generations.find(uri, _place_of(spot)):
+            return  # whoever types what is suggested needs no prompt of the place
+        if await self._prompts.evaluate_ahead(spot, resting=resting):
+            # More is known now than when these were written.
+            self._generations.forget(uri)
 
     async def _debounce(self, request: CompletionRequest, prompt: Prompt) -> None:
         """Wait for a pause in typing; what the engine evaluates meanwhile is never lost."""
@@ -352,6 +376,11 @@ class CompletionService:
         log.debug("no suggestion for %s: %s", request.id, reason)
         if self._tracker:
             self._tracker.failed(request, reason, model=self._engine.model_id)
+
+
+def _place_of(where: CompletionRequest | Spot) -> Place:
+    file, cursor = source_file(where.snapshot, where.line, where.column)
+    return Place(file.data, cursor)
 
 
 def new_request_id() -> str:

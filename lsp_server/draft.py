@@ -66,6 +66,7 @@ class Draft:
     ) -> None:
         self.text = ""
         self.stop = ""
+        self.origin = "engine"
         self._request = request
         self._shaper = shaper
         self._context_ms = context_ms
@@ -138,6 +139,7 @@ class Draft:
             score=sum(self._logprobs) / n_logprobs if n_logprobs else 0.0,
             finish_reason="cut" if self.stop else self._finish,
             timings=self.timings,
+            origin=self.origin,
             model=self._model,
             complete=complete,
         )

@@ -59,12 +59,15 @@ class Prompts:
         budget = self._engine.budget
         return budget.n_context_tokens if self._engine.knows_repositories else 0
 
-    def at(self, where: CompletionRequest | Spot, *, resting: bool = False) -> Gathered:
+    def at(
+        self, where: CompletionRequest | Spot, *, resting: bool = False, alone: bool = False
+    ) -> Gathered:
         """The prompt of a cursor position.
 
         Args:
             where: the position.
             resting: whether the user makes a pause, in which more may be new to the prompt.
+            alone: of the open file only.
         """
         snapshot = where.snapshot
         file, cursor = source_file(snapshot, where.line, where.column)
@@ -72,25 +75,31 @@ class Prompts:
         context = gather(file, tree, cursor, self._engine.budget)
         allowance = None if self._at_once else self._engine.allowance(resting=resting)
         found = self._workspaces.related(
-            file, tree, cursor, context, self.n_context_tokens, allowance
+            file, tree, cursor, context, 0 if alone else self.n_context_tokens, allowance
         )
         return Gathered(context, found, fim.build_prompt(context, elsewhere=found.elsewhere))
 
-    async def evaluate_ahead(self, spot: Spot, *, resting: bool) -> None:
+    async def evaluate_ahead(self, spot: Spot, *, resting: bool) -> bool:
         """Evaluate the prompt of a spot; trouble is told by the request that meets it.
 
         Args:
             spot: where the next request is likely to come from.
             resting: whether the user makes a pause: then what is new of other files comes in as
                 well, piece by piece, so that a key that is typed waits for one piece at most.
+
+        Returns:
+            Whether the prompt has something of other files that it did not have before.
         """
+        is_new = False
         with contextlib.suppress(MidfillError):
             await self._engine.connect()
             for _ in range(_MAX_PIECES if resting else 1):
                 gathered = self.at(spot, resting=resting)
                 await self._engine.prefill(gathered.prompt)
+                is_new = is_new or gathered.found.chosen.n_new_tokens > 0
                 if gathered.found.chosen.settled:
                     break
+        return is_new
 
     def forget(self, uri: str) -> None:
         """A document was closed."""

@@ -577,6 +577,82 @@ async def test_the_wait_for_a_pause_is_used(
     assert len(ahead) == n_ahead
 
 
+# -- what is there already ---------------------------------------------------------------
+
+
+def prompts_asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Lanes of what the engine is asked for from now on."""
+    lanes: list[str] = []
+    generate = EngineClient.generate
+
+    def watched(client: EngineClient, *arguments: Any, **options: Any) -> Any:
+        lanes.append(options.get("lane", "interactive"))
+        return generate(client, *arguments, **options)
+
+    monkeypatch.setattr(EngineClient, "generate", watched)
+    return lanes
+
+
+async def test_whoever_types_what_is_suggested_needs_no_other_suggestion(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest of it is shown at once; what is typed otherwise is asked for."""
+    lanes = prompts_asked(monkeypatch)
+    service = serve(default="total(first, second)\n")
+    answers = [
+        await service.complete(request(f"def f(first, second):\n    return {typed}‸\n"))
+        for typed in ("", "t", "total(", "total(first, ", "to")
+    ]
+    assert [text_of(answer) for answer in answers] == [
+        *("total(first, second)", "otal(first, second)", "first, second)", "second)"),
+        "tal(first, second)",
+    ]
+    origins = [answer.origin for answer in answers if isinstance(answer, Completion)]
+    assert origins == ["engine", "cache", "cache", "cache", "cache"]
+    assert lanes.count("interactive") == 1
+    other = await service.complete(request("def f(first, second):\n    return s‸\n"))
+    assert isinstance(other, Completion)
+    assert other.origin == "engine"
+    assert lanes.count("interactive") == 2
+
+
+async def test_what_the_model_wrote_beyond_a_suggestion_is_the_next_one(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the first is accepted; without a request to the engine."""
+    lanes = prompts_asked(monkeypatch)
+    service = serve(default="one(x)\n    two(x)\n    three(x)\n", max_lines=1)
+    first = await service.complete(request("def f(x):\n    ‸\n"))
+    assert text_of(first) == "one(x)"
+    second = await service.complete(request("def f(x):\n    one(x)\n    ‸\n"))
+    assert text_of(second) == "two(x)"
+    assert isinstance(second, Completion)
+    assert second.origin == "cache"
+    assert lanes.count("interactive") == 1
+
+
+async def test_other_settings_write_something_else(serve: Serve) -> None:
+    """What was there before is forgotten, as it is with the document."""
+    service = serve(default="x")
+    asked = request("a = ‸\n")
+
+    def configure() -> None:
+        service.configure({"completion": {"max_lines": 3}})
+
+    def close() -> None:
+        service.document_closed(asked.snapshot.uri)
+
+    for forget in (configure, close):
+        await service.complete(asked)
+        again = await service.complete(asked)
+        assert isinstance(again, Completion)
+        assert again.origin == "cache"
+        forget()
+        new = await service.complete(asked)
+        assert isinstance(new, Completion)
+        assert new.origin == "engine"
+
+
 # -- other files -------------------------------------------------------------------------
 
 CART = 'def empty_cart(owner: str) -> "Cart":\n    """A cart with nothing in it."""\n'

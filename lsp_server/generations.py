@@ -1,0 +1,326 @@
+"""Streams of the engine that serve more than the request they were started for.
+
+Whoever types what a suggestion says needs no other one: the stream goes on, and the next request
+follows it from behind what was typed. What it wrote beyond what was shown is the next suggestion
+once that is accepted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict, deque
+from collections.abc import AsyncGenerator, Callable
+from typing import NamedTuple
+
+import msgspec
+
+from lsp_server.types import FinishReason, TokenChunk
+
+# A stream nobody follows goes on for so long: the key that was typed may be what it says.
+_GRACE_S = 0.25
+_N_DOCUMENTS = 32
+_PER_DOCUMENT = 8
+_MAX_KEPT_BYTES = 16 * 1024 * 1024
+# Editors close brackets and quotes as they are opened.
+_CLOSERS = frozenset(b")]}\"'`>")
+_MAX_CLOSERS = 3
+
+
+class Place(NamedTuple):
+    """A cursor in a text.
+
+    Args:
+        data: the text as UTF-8 with ``\\n`` as its only EOL.
+        cursor: byte offset.
+    """
+
+    data: bytes
+    cursor: int
+
+    def typed_since(self, other: Place) -> bytes | None:
+        """What was typed at another place to come here; None where something else was done."""
+        n_typed = self.cursor - other.cursor
+        if n_typed < 0 or self.data[: other.cursor] != other.data[: other.cursor]:
+            return None
+        rest = self.data[self.cursor :]
+        before = other.data[other.cursor :]
+        closers = rest[: len(rest) - len(before)] if len(rest) > len(before) else b""
+        if rest[len(closers) :] != before or len(closers) > _MAX_CLOSERS:
+            return None
+        if closers and not (n_typed and _CLOSERS.issuperset(closers)):
+            return None
+        return self.data[other.cursor : self.cursor]
+
+
+class Generation:
+    """One stream, followed by requests one after another, or several at once.
+
+    Args:
+        place: where it was started.
+        stream: of the engine; closed when nobody follows it any more.
+    """
+
+    def __init__(self, place: Place, stream: AsyncGenerator[TokenChunk]) -> None:
+        self.place = place
+        self._chunks: list[TokenChunk] = []
+        self._ends: list[int] = []
+        self._raw = bytearray()
+        self._finish: FinishReason | None = None
+        self._n_shown = 0
+        self._error: Exception | None = None
+        self._more = asyncio.Event()
+        self._n_followers = 0
+        self._leaving: asyncio.TimerHandle | None = None
+        self._task = asyncio.create_task(self._pump(stream))
+
+    async def _pump(self, stream: AsyncGenerator[TokenChunk]) -> None:
+        try:
+            async with contextlib.aclosing(stream):
+                async for chunk in stream:
+                    self._raw += chunk.text.encode("utf-8", "replace")
+                    self._chunks.append(chunk)
+                    self._ends.append(len(self._raw))
+                    self._finish = chunk.finish_reason
+                    self._tell()
+        except Exception as error:
+            self._error = error
+        finally:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._more.set()
+        self._more = asyncio.Event()
+
+    # -- what it says --------------------------------------------------------------------
+
+    @property
+    def running(self) -> bool:
+        """Whether more text may come."""
+        return not self._task.done()
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that is kept for it."""
+        return len(self.place.data) + len(self._raw)
+
+    def says(self, typed: bytes) -> bool:
+        """Whether it began with what was typed at its place."""
+        return self._raw.startswith(typed)
+
+    def fits(self, typed: bytes) -> bool:
+        """Whether it goes on from what was typed at its place, and has more to say."""
+        if self._error is not None or not self._raw:
+            return False
+        if self.running:
+            return self.says(typed) or typed.startswith(self._raw)
+        return self.says(typed) and bool(self._raw[len(typed) : self._end(len(typed))].strip())
+
+    def _end(self, n_typed: int) -> int:
+        """How much of it serves behind what was typed.
+
+        A stream that was left says nothing of how its last line ends, but for what was shown of it
+        already.
+        """
+        if self.running or self._finish is not None or n_typed < self._n_shown:
+            return len(self._raw)
+        return self._raw.rfind(b"\n") + 1
+
+    async def follow(self, typed: bytes = b"") -> AsyncGenerator[TokenChunk]:
+        """The chunks of the stream from behind what was typed on.
+
+        It ends early where the stream does not say what was typed.
+
+        Args:
+            typed: at its place, see ``Place.typed_since``.
+
+        Raises:
+            EngineError: the engine failed.
+        """
+        self._n_followers += 1
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None
+        try:
+            number = 0
+            while True:
+                more = self._more
+                last = self._end(len(typed))
+                for chunk, end in zip(self._chunks[number:], self._ends[number:], strict=True):
+                    start = self._ends[number - 1] if number else 0
+                    number += 1
+                    if not self._raw[:end].startswith(typed[:end]) or start > last:
+                        return
+                    yield self._behind(chunk, max(start, len(typed)), min(end, last))
+                if self._error is not None:
+                    raise self._error
+                if not self.running and number == len(self._chunks):
+                    return
+                await more.wait()
+        finally:
+            self._n_followers -= 1
+            if self._n_followers == 0 and self.running:
+                loop = asyncio.get_running_loop()
+                self._leaving = loop.call_later(_GRACE_S, self._leave)
+
+    def _behind(self, chunk: TokenChunk, start: int, end: int) -> TokenChunk:
+        """What of a chunk stands between two offsets of the text."""
+        text = bytes(self._raw[start:end]).decode("utf-8", "ignore") if start < end else ""
+        if text == chunk.text:
+            return chunk
+        return msgspec.structs.replace(chunk, text=text, logprobs=chunk.logprobs if text else ())
+
+    # -- its end -------------------------------------------------------------------------
+
+    def cut(self, n_shown: int) -> None:
+        """All that may be shown is there: it need not go on.
+
+        Args:
+            n_shown: bytes of it up to the end of what is shown.
+        """
+        self._n_shown = max(self._n_shown, n_shown)
+        if self._n_followers <= 1:
+            self._task.cancel()
+
+    def _leave(self) -> None:
+        if self._n_followers == 0:
+            self._task.cancel()
+
+    def cancel(self) -> None:
+        """Stop it, unless somebody follows it."""
+        self._leave()
+
+    async def aclose(self) -> None:
+        """Stop it, whoever follows it."""
+        if self._leaving is not None:
+            self._leaving.cancel()
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        self._tell()
+
+
+class Found(NamedTuple):
+    """A stream that serves a place.
+
+    Args:
+        generation: the stream.
+        typed: what was typed since it was started.
+    """
+
+    generation: Generation
+    typed: bytes
+
+
+class Generations:
+    """The streams of the last requests, by document."""
+
+    def __init__(self) -> None:
+        self._by_uri: OrderedDict[str, deque[Generation]] = OrderedDict()
+
+    def find(self, uri: str, place: Place) -> Found | None:
+        """The newest stream of a document that goes on at a place.
+
+        Args:
+            uri: of the document.
+            place: in its text.
+        """
+        for generation in reversed(self._by_uri.get(uri, ())):
+            typed = place.typed_since(generation.place)
+            if typed is not None and generation.fits(typed):
+                return Found(generation, typed)
+        return None
+
+    def start(self, uri: str, place: Place, stream: AsyncGenerator[TokenChunk]) -> Generation:
+        """Begin a stream; those of the document that nobody follows end.
+
+        Args:
+            uri: of the document.
+            place: in its text.
+            stream: of the engine.
+        """
+        kept = self._by_uri.pop(uri, None) or deque(maxlen=_PER_DOCUMENT)
+        for other in kept:
+            other.cancel()
+        generation = Generation(place, stream)
+        kept.append(generation)
+        self._by_uri[uri] = kept
+        while len(self._by_uri) > 1 and (
+            len(self._by_uri) > _N_DOCUMENTS or self._n_bytes() > _MAX_KEPT_BYTES
+        ):
+            self._drop(next(iter(self._by_uri)))
+        return generation
+
+    def _n_bytes(self) -> int:
+        return sum(each.n_bytes for kept in self._by_uri.values() for each in kept)
+
+    def forget(self, uri: str) -> None:
+        """A document was closed."""
+        self._drop(uri)
+
+    def clear(self) -> None:
+        """Another model, or other settings, would write something else."""
+        for uri in list(self._by_uri):
+            self._drop(uri)
+
+    def _drop(self, uri: str) -> None:
+        for generation in self._by_uri.pop(uri, ()):
+            generation.cancel()
+
+    async def aclose(self) -> None:
+        """Stop all streams, whoever follows them."""
+        for kept in list(self._by_uri.values()):
+            for generation in kept:
+                await generation.aclose()
+        self._by_uri.clear()
+
+
+class Source:
+    """What a request reads: a stream that was started before if one serves it, else its own.
+
+    Args:
+        generations: of all documents.
+        uri: of the request's document.
+        place: in its text.
+    """
+
+    def __init__(self, generations: Generations, uri: str, place: Place) -> None:
+        self._generations = generations
+        self._uri = uri
+        self._place = place
+        self._found = generations.find(uri, place)
+        self._is_own = False
+
+    @property
+    def origin(self) -> str:
+        """``cache`` where an earlier request's stream serves this one, else ``engine``."""
+        return "engine" if self._found is None or self._is_own else "cache"
+
+    async def chunks(
+        self, begin: Callable[[], AsyncGenerator[TokenChunk]]
+    ) -> AsyncGenerator[TokenChunk]:
+        """The stream from the request's place on.
+
+        Args:
+            begin: starts one of the engine, if none serves.
+
+        Raises:
+            EngineError: the engine failed.
+        """
+        if self._found is not None:
+            async with contextlib.aclosing(self._found.generation.follow(self._found.typed)) as old:
+                async for chunk in old:
+                    yield chunk
+            if self._found.generation.says(self._found.typed):
+                return
+        generation = self._generations.start(self._uri, self._place, begin())
+        self._found, self._is_own = Found(generation, b""), True
+        async with contextlib.aclosing(generation.follow()) as new:
+            async for chunk in new:
+                yield chunk
+
+    def cut(self, shown: str) -> None:
+        """All that may be shown is there."""
+        if self._found is not None:
+            n_shown = len(self._found.typed) + len(shown.encode("utf-8", "replace"))
+            self._found.generation.cut(n_shown)
