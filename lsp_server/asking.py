@@ -92,6 +92,11 @@ def heal_bytes(settings: CompletionSettings, prompt: Prompt) -> int:
     return prompt.heal_bytes if settings.healing else 0
 
 
+def prefetches(settings: CompletionSettings, state: StateChange | None) -> bool:
+    """Whether the suggestion behind the one that is shown is written ahead."""
+    return settings.prefetch == "on" or (settings.prefetch == "auto" and _on_gpu(state))
+
+
 def shaper(settings: CompletionSettings, context: FileContext) -> Shaper:
     """What decides how much of the model's text is shown at a place."""
     scope = context.scope

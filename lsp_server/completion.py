@@ -16,11 +16,12 @@ from context.types import Prompt
 from lsp_server import asking
 from lsp_server.acceptance.log import EventLog
 from lsp_server.acceptance.tracker import AcceptanceTracker
-from lsp_server.draft import Account, Draft, Explanation, source_file
+from lsp_server.ahead import Ahead
+from lsp_server.draft import Account, Draft, Explanation
 from lsp_server.engine import pause
 from lsp_server.engine_link import PAUSED, EngineLink
 from lsp_server.errors import MidfillError
-from lsp_server.generations import Generations, Place, Source
+from lsp_server.generations import Generations, Source, place_of
 from lsp_server.prompting import Prompts
 from lsp_server.scheduler import Scheduler
 from lsp_server.settings import Resolved, Settings
@@ -35,15 +36,13 @@ from lsp_server.types import (
     Status,
     TokenChunk,
 )
-from lsp_server.warmup import Spot, WarmUp
+from lsp_server.warmup import Spot
 from lsp_server.workspace.workspaces import OnProgress, Workspaces
 
 log = logging.getLogger("midfill.completion")
 
 _N_DOCUMENTS = 32
 _MAX_SHORT_LINES = 100
-# Most clients ask right after an edit; the others give a hint of when they will.
-_TYPING_PAUSE_MS, _RESTING_PAUSE_MS = 15.0, 300.0
 
 
 class CompletionService:
@@ -79,10 +78,15 @@ class CompletionService:
             self._settings, client_name, lambda status: self.on_status(status)
         )
         self._scheduler = Scheduler(self._settings.completion.debounce_ms)
-        self._warm_up = WarmUp()
         self._workspaces = Workspaces(self._settings.context, at_once=one_shot)
         self._prompts = Prompts(self._engine, self._workspaces, at_once=one_shot)
         self._generations = Generations()
+        self._ahead = Ahead(
+            self._engine,
+            self._prompts,
+            self._generations,
+            lambda snapshot: self._gate(snapshot) is None,
+        )
         self._accounts: OrderedDict[str, Account] = OrderedDict()
 
     # -- what handlers call --------------------------------------------------------------
@@ -242,8 +246,10 @@ class CompletionService:
         if not typing:
             self._workspaces.looked(snapshot.uri, line)
         spot = Spot(snapshot=snapshot, line=line, column=column)
-        pause_ms = _TYPING_PAUSE_MS if typing else _RESTING_PAUSE_MS
-        self._want(spot, pause_ms, resting=not typing)
+        if typing:
+            self._ahead.typing(spot)
+        else:
+            self._ahead.resting(spot)
 
     def document_closed(self, uri: str) -> None:
         """Forget a document."""
@@ -260,7 +266,7 @@ class CompletionService:
     async def aclose(self) -> None:
         """End all requests, leave the engine, store all events."""
         self._scheduler.cancel_all()
-        self._warm_up.cancel()
+        self._ahead.cancel()
         await self._generations.aclose()
         await self._workspaces.aclose()
         await self._engine.aclose()
@@ -280,7 +286,7 @@ class CompletionService:
         await self._engine.connect()
 
         started_s = time.monotonic()
-        source = Source(self._generations, request.snapshot.uri, _place_of(request))
+        source = Source(self._generations, request.snapshot.uri, place_of(request))
         is_known = source.origin == "cache"
         context, found, prompt = self._prompts.at(request, alone=is_known)
         if context.scope.kind == "comment" and context.scope.line_after.strip():
@@ -315,36 +321,22 @@ class CompletionService:
                 source.cut(draft.text)
         draft.close()
         on_explain(draft.explain(context, found.chosen, prompt))
-        if not found.chosen.settled:
-            spot = Spot(snapshot=request.snapshot, line=request.line, column=request.column)
-            self._want(spot, _RESTING_PAUSE_MS, resting=True)
+        spot = Spot(snapshot=request.snapshot, line=request.line, column=request.column)
+        shown = draft.completion(complete=True).text
+        self._ahead.shown(spot, shown, settled=found.chosen.settled)
         if not draft.text:
             return Skip(reason=draft.empty_reason, message="The model has nothing to add here.")
         return draft.completion(complete=True)
 
-    def _want(self, spot: Spot, pause_ms: float, *, resting: bool) -> None:
-        if self._settings.completion.warm_up:
-            self._warm_up.want(lambda: self._evaluate_ahead(spot, resting=resting), pause_ms)
-
-    async def _evaluate_ahead(self, spot: Spot, *, resting: bool = False) -> None:
-        if self._gate(spot.snapshot):
-            return
-        uri = spot.snapshot.uri
-        if not resting and self._generations.find(uri, _place_of(spot)):
-            return  # whoever types what is suggested needs no prompt of the place
-        if await self._prompts.evaluate_ahead(spot, resting=resting):
-            # More is known now than when these were written.
-            self._generations.forget(uri)
-
     async def _debounce(self, request: CompletionRequest, prompt: Prompt) -> None:
-        """Wait for a pause in typing; what the engine evaluates meanwhile is never lost."""
+        """Wait for a pause in typing."""
         left_ms = self._scheduler.pause_left_ms(request)
-        if left_ms > 0 and self._settings.completion.warm_up:
-            self._warm_up.want(lambda: self._engine.prefill(prompt), 0)
+        if left_ms > 0:
+            self._ahead.asked(prompt)
         else:
-            self._warm_up.cancel()
+            self._ahead.cancel()
         await asyncio.sleep(left_ms / 1000)
-        self._warm_up.cancel()
+        self._ahead.cancel()
 
     def _gate(self, snapshot: Snapshot) -> Skip | None:
         settings = self._settings.completion
@@ -376,11 +368,6 @@ class CompletionService:
         log.debug("no suggestion for %s: %s", request.id, reason)
         if self._tracker:
             self._tracker.failed(request, reason, model=self._engine.model_id)
-
-
-def _place_of(where: CompletionRequest | Spot) -> Place:
-    file, cursor = source_file(where.snapshot, where.line, where.column)
-    return Place(file.data, cursor)
 
 
 def new_request_id() -> str:

@@ -13,7 +13,7 @@ from lsp_server import asking
 from lsp_server.engine import pause
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.launch import adapters, engine_options, tell_change, unmeasured
-from lsp_server.engine.protocol import StateChange
+from lsp_server.engine.protocol import Lane, StateChange
 from lsp_server.errors import EngineError, EngineRefusedError, MidfillError, ModelError
 from lsp_server.settings import Settings
 from lsp_server.types import OnStatus, SamplingParams, Status, StatusKind, TokenChunk
@@ -97,7 +97,13 @@ class EngineLink:
         if self._status == PAUSED and client.state and client.state.state != "paused":
             self.set_status(_status_of(client.state))
 
-    def generate(self, prompt: Prompt) -> AsyncGenerator[TokenChunk]:
+    @property
+    def prefetches(self) -> bool:
+        """Whether the suggestion behind the one that is shown is written ahead."""
+        state = self._client.state if self._client else None
+        return asking.prefetches(self.settings.completion, state)
+
+    def generate(self, prompt: Prompt, *, lane: Lane = "interactive") -> AsyncGenerator[TokenChunk]:
         """Stream a completion, see EngineClient."""
         client = self.find()
         completion = self.settings.completion
@@ -106,6 +112,7 @@ class EngineLink:
             asking.sampling(completion, client.state),
             stop=prompt.stop,
             heal_bytes=asking.heal_bytes(completion, prompt),
+            lane=lane,
             adapters=adapters(self.settings),
         )
 

@@ -15,7 +15,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from lsp_server.types import FinishReason, TokenChunk
+from lsp_server.draft import source_file
+from lsp_server.types import CompletionRequest, FinishReason, TokenChunk
+from lsp_server.warmup import Spot
 
 # A stream nobody follows goes on for so long: the key that was typed may be what it says.
 _GRACE_S = 0.25
@@ -53,6 +55,12 @@ class Place(NamedTuple):
         return self.data[other.cursor : self.cursor]
 
 
+def place_of(where: CompletionRequest | Spot) -> Place:
+    """The place of a cursor in an editor's text."""
+    file, cursor = source_file(where.snapshot, where.line, where.column)
+    return Place(file.data, cursor)
+
+
 class Generation:
     """One stream, followed by requests one after another, or several at once.
 
@@ -81,7 +89,8 @@ class Generation:
                     self._raw += chunk.text.encode("utf-8", "replace")
                     self._chunks.append(chunk)
                     self._ends.append(len(self._raw))
-                    self._finish = chunk.finish_reason
+                    if chunk.finish_reason in ("stop", "length"):
+                        self._finish = chunk.finish_reason
                     self._tell()
         except Exception as error:
             self._error = error

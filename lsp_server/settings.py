@@ -116,6 +116,8 @@ class CompletionSettings(msgspec.Struct, frozen=True, kw_only=True):
         repeat_penalty: the logits of the last tokens are divided by it; 1 is no penalty.
         seed: of the random choice; equal seeds give equal suggestions.
         warm_up: whether the prompt of the likely next request is evaluated while the user reads.
+        prefetch: whether the suggestion behind the one that is shown is written while the user
+            reads: ``auto`` does so where the model is on a GPU.
         healing: whether a word that is half typed is generated anew, see engine/llama/healing.py.
         disabled_languages: LSP language ids without suggestions.
         max_document_bytes: larger documents get no suggestions.
@@ -136,6 +138,7 @@ class CompletionSettings(msgspec.Struct, frozen=True, kw_only=True):
     repeat_penalty: Annotated[float, Meta(ge=1, le=2)] = 1.0
     seed: Annotated[int, Meta(ge=0, lt=2**32)] = 0
     warm_up: bool = True
+    prefetch: Literal["auto", "on", "off"] = "auto"
     healing: bool = True
     disabled_languages: tuple[str, ...] = ()
     max_document_bytes: Annotated[int, Meta(ge=0)] = 4 * 1024 * 1024

@@ -85,13 +85,13 @@ def request(
 def watch_evaluation(service: CompletionService, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """Set once a prompt was evaluated ahead, or found not worth it."""
     done = asyncio.Event()
-    evaluate = service._evaluate_ahead
+    evaluate = service._ahead.evaluate
 
     async def watched(spot: Spot, *, resting: bool = False) -> None:
         await evaluate(spot, resting=resting)
         done.set()
 
-    monkeypatch.setattr(service, "_evaluate_ahead", watched)
+    monkeypatch.setattr(service._ahead, "evaluate", watched)
     return done
 
 
@@ -118,7 +118,7 @@ async def test_each_request_names_its_adapters(
     service.configure({"engine": {"lora": [{"path": "~/a.gguf", "scale": 0.5}, {"path": "/b"}]}})
     found = request("a = ‸")
     await service.complete(found)
-    await service._evaluate_ahead(Spot(snapshot=found.snapshot, line=0, column=4))
+    await service._ahead.evaluate(Spot(snapshot=found.snapshot, line=0, column=4))
     adapters = (Adapter(path=f"{tmp_path}/a.gguf", scale=0.5), Adapter(path="/b", scale=1.0))
     assert {*asked} == {("interactive", adapters), ("warm_up", adapters)}
 
@@ -555,7 +555,7 @@ async def test_nothing_is_evaluated_ahead_when_switched_off(
     if "enabled" in switched_off:
         await asyncio.wait_for(evaluated.wait(), 60)
     else:
-        assert service._warm_up._task is None
+        assert service._ahead._work._task is None
     assert service._engine.model_id == ""
 
 
@@ -629,6 +629,43 @@ async def test_what_the_model_wrote_beyond_a_suggestion_is_the_next_one(
     assert isinstance(second, Completion)
     assert second.origin == "cache"
     assert lanes.count("interactive") == 1
+
+
+async def test_the_suggestion_behind_the_one_shown_is_written_ahead(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that it is there when the first is accepted, whatever line ends the document has."""
+    lanes = prompts_asked(monkeypatch)
+    replies = [
+        {"after": "    ", "text": "one(x)"},
+        {"after": "one(x)", "text": "\n    two(x)\n    three(x)"},
+    ]
+    service = serve(*replies, prefetch="on")
+    written = asyncio.Event()
+    write = service._ahead.write
+
+    async def watched(spot: Spot) -> None:
+        await write(spot)
+        written.set()
+
+    monkeypatch.setattr(service._ahead, "write", watched)
+    first = await service.complete(request("def f(x):\r\n    ‸\r\n"))
+    assert text_of(first) == "one(x)"
+    await asyncio.wait_for(written.wait(), 10)
+    assert [lane for lane in lanes if lane != "warm_up"] == ["interactive", "prefetch"]
+    second = await service.complete(request("def f(x):\r\n    one(x)‸\r\n"))
+    assert isinstance(second, Completion)
+    assert (second.text, second.origin) == ("\r\n    two(x)\r\n    three(x)", "cache")
+
+
+@pytest.mark.parametrize("prefetch", ["auto", "off"])
+async def test_on_a_cpu_nothing_is_written_ahead_unasked(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, prefetch: str
+) -> None:
+    """It would be at work all the time."""
+    service = serve(default="x", prefetch=prefetch)
+    await service.complete(request("a = ‸\n"))
+    assert service._ahead._work._task is None
 
 
 async def test_other_settings_write_something_else(serve: Serve) -> None:
@@ -737,7 +774,7 @@ async def test_a_pause_brings_all_of_it_piece_by_piece(
     marked = "from cart import empty_cart\nfrom shelf import shelf_of\n" + TILL.partition("\n")[2]
     asked = request(marked + "shelf_of", uri=(project / "till.py").as_uri())
     spot = Spot(snapshot=asked.snapshot, line=asked.line, column=asked.column)
-    await service._evaluate_ahead(spot, resting=True)
+    await service._ahead.evaluate(spot, resting=True)
     # The open file has a marker too.
     assert evaluated == [2, 3]
 
