@@ -95,15 +95,24 @@ class Ahead:
             self._generations.forget(uri)
 
     async def _after_shown(self, spot: Spot, text: str, settled: bool) -> None:
-        await self.write(_accepted(spot, text))
+        await self.write(self._next_line(_inserted(spot, text)))
         if not settled:
             self.resting(spot)
+
+    def _next_line(self, spot: Spot) -> Spot:
+        """Where the cursor is likely to be next: behind a whole line, in a new one below it."""
+        scope = self._prompts.at(spot, alone=True).context.scope
+        if scope.multi_line or not scope.line_before.strip() or scope.line_after.strip():
+            return spot
+        below = _inserted(spot, spot.snapshot.eol)
+        indent = self._prompts.at(below, alone=True).context.scope.indent
+        return _inserted(below, indent)
 
     async def write(self, spot: Spot) -> None:
         """Write the suggestion of a spot, as far as it would be shown.
 
         Args:
-            spot: where the next request comes from if the suggestion that is shown is accepted.
+            spot: where the next request is likely to come from.
         """
         uri, place = spot.snapshot.uri, place_of(spot)
         if not self._is_wanted(spot.snapshot) or self._generations.find(uri, place):
@@ -124,13 +133,8 @@ class Ahead:
                         break
 
 
-def _accepted(spot: Spot, text: str) -> Spot:
-    """The text and the cursor once a suggestion is accepted.
-
-    Args:
-        spot: of the suggestion.
-        text: to be inserted there.
-    """
+def _inserted(spot: Spot, text: str) -> Spot:
+    """The text and the cursor once something is inserted at a spot."""
     before = spot.snapshot
     line = before.lines[spot.line]
     inserted = split_lines(line[: spot.column] + text)

@@ -621,7 +621,8 @@ async def test_what_the_model_wrote_beyond_a_suggestion_is_the_next_one(
 ) -> None:
     """Once the first is accepted; without a request to the engine."""
     lanes = prompts_asked(monkeypatch)
-    service = serve(default="one(x)\n    two(x)\n    three(x)\n", max_lines=1)
+    piece = "one(x)\n    two(x)\n    three(x)\n"
+    service = serve({"after": "    ", "pieces": [piece]}, max_lines=1)
     first = await service.complete(request("def f(x):\n    ‸\n"))
     assert text_of(first) == "one(x)"
     second = await service.complete(request("def f(x):\n    one(x)\n    ‸\n"))
@@ -638,7 +639,7 @@ async def test_the_suggestion_behind_the_one_shown_is_written_ahead(
     lanes = prompts_asked(monkeypatch)
     replies = [
         {"after": "    ", "text": "one(x)"},
-        {"after": "one(x)", "text": "\n    two(x)\n    three(x)"},
+        {"after": "one(x)\n    ", "text": "two(x)\n    three(x)"},
     ]
     service = serve(*replies, prefetch="on")
     written = asyncio.Event()
@@ -653,9 +654,9 @@ async def test_the_suggestion_behind_the_one_shown_is_written_ahead(
     assert text_of(first) == "one(x)"
     await asyncio.wait_for(written.wait(), 10)
     assert [lane for lane in lanes if lane != "warm_up"] == ["interactive", "prefetch"]
-    second = await service.complete(request("def f(x):\r\n    one(x)‸\r\n"))
+    second = await service.complete(request("def f(x):\r\n    one(x)\r\n    ‸\r\n"))
     assert isinstance(second, Completion)
-    assert (second.text, second.origin) == ("\r\n    two(x)\r\n    three(x)", "cache")
+    assert (second.text, second.origin) == ("two(x)\r\n    three(x)", "cache")
 
 
 @pytest.mark.parametrize("prefetch", ["auto", "off"])
