@@ -8,7 +8,7 @@ import logging
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from lsp_server.settings import Resolved, Settings
 from lsp_server.types import (
     Completion,
     CompletionRequest,
+    Edit,
     FileMark,
     OnPartial,
     OnStatus,
@@ -80,6 +81,7 @@ class CompletionService:
         self._scheduler = Scheduler(self._settings.completion.debounce_ms)
         self._workspaces = Workspaces(self._settings.context, at_once=one_shot)
         self._prompts = Prompts(self._engine, self._workspaces, at_once=one_shot)
+        self._one_shot = one_shot
         self._generations = Generations()
         self._ahead = Ahead(
             self._engine,
@@ -211,11 +213,8 @@ class CompletionService:
         await self._workspaces.leave(roots)
 
     async def indexed(self) -> None:
-        """Wait until all folders are indexed, if anything of them is to be shown."""
-        with contextlib.suppress(MidfillError):  # the request tells of it
-            await self._engine.connect()
-            if self._prompts.n_context_tokens:
-                await self._workspaces.ready()
+        """Wait until all folders are indexed."""
+        await self._workspaces.ready()
 
     def file_changed(self, uri: str) -> None:
         """A file was saved, made, changed or removed."""
@@ -230,14 +229,23 @@ class CompletionService:
 
         Of a short document all text is in the prompt, wherever the cursor will be.
         """
+        if self._tracker:
+            self._tracker.document_opened(snapshot)
         self._workspaces.document(snapshot)
         self._engine.wake()
         if len(snapshot.lines) <= _MAX_SHORT_LINES:
             self.cursor_at(snapshot, len(snapshot.lines) - 1, 0)
 
-    def document_edited(self, snapshot: Snapshot, first_line: int, last_line: int) -> None:
-        """Text was edited between two lines."""
-        self._workspaces.edited(snapshot, first_line, last_line)
+    def document_edited(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
+        """A document was edited.
+
+        Args:
+            snapshot: the text after it.
+            edits: what was done, one after another.
+        """
+        if self._tracker:
+            self._tracker.document_edited(snapshot, edits)
+        self._workspaces.edited(snapshot, edits)
 
     def cursor_at(
         self, snapshot: Snapshot, line: int, column: int, *, typing: bool = False
@@ -253,6 +261,8 @@ class CompletionService:
 
     def document_closed(self, uri: str) -> None:
         """Forget a document."""
+        if self._tracker:
+            self._tracker.document_closed(uri)
         self._workspaces.closed(uri)
         self._prompts.forget(uri)
         self._generations.forget(uri)
@@ -270,6 +280,8 @@ class CompletionService:
         await self._generations.aclose()
         await self._workspaces.aclose()
         await self._engine.aclose()
+        if self._tracker:
+            self._tracker.close()
         if self._event_log is not None:
             await self._event_log.aclose()
 
@@ -284,6 +296,8 @@ class CompletionService:
         if skip := self._gate(request.snapshot):
             return skip
         await self._engine.connect()
+        if self._one_shot and self._prompts.n_context_tokens:
+            await self.indexed()
 
         started_s = time.monotonic()
         source = Source(self._generations, request.snapshot.uri, place_of(request))

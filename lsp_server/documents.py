@@ -11,7 +11,7 @@ import msgspec
 from lsp_server.errors import DocumentError
 from lsp_server.lines import Lines
 from lsp_server.positions import DEFAULT_ENCODING, PositionEncoding, locate, split_lines
-from lsp_server.types import Snapshot
+from lsp_server.types import Edit, Position, Snapshot
 
 _EOLS = ("\n", "\r\n", "\r")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -90,14 +90,24 @@ class TextDocument:
             n_bytes=self._n_bytes,
         )
 
-    def change(self, version: int, changes: Iterable[Change]) -> None:
-        """Apply the steps of one edit in order; each one sees the result of the one before."""
+    def change(self, version: int, changes: Iterable[Change]) -> tuple[Edit, ...]:
+        """Apply the steps of one edit in order; each one sees the result of the one before.
+
+        Returns:
+            What each step did, in code points.
+        """
+        done = []
         for step in changes:
+            text = _without_surrogates(step.text)
             if step.span is None:
-                self._set_text(step.text)
+                last = len(self._lines) - 1
+                end = Position(last, len(self._lines[last]))
+                done.append(Edit(Position(0, 0), end, text, self.text))
+                self._set_text(text)
             else:
-                self._splice(step.span, _without_surrogates(step.text))
+                done.append(self._splice(step.span, text))
         self.version = version
+        return tuple(done)
 
     def _set_text(self, text: str) -> None:
         lines = split_lines(_without_surrogates(text))
@@ -106,13 +116,14 @@ class TextDocument:
         self._count(lines, 1)
         self._lines = Lines(lines)
 
-    def _splice(self, span: Span, text: str) -> None:
+    def _splice(self, span: Span, text: str) -> Edit:
         lines = self._lines
         start = locate(lines, span.start_line, span.start_character, self.encoding)
         end = locate(lines, span.end_line, span.end_character, self.encoding)
         if end < start:
             start, end = end, start
         (first, start_column), (last, end_column) = start, end
+        edit = Edit(Position(*start), Position(*end), text, _between(lines, start, end))
         joined = lines[first][:start_column] + text + lines[last][end_column:]
         if start_column == 0 and first > 0 and joined.startswith("\n"):
             before = lines[first - 1]
@@ -127,6 +138,7 @@ class TextDocument:
         self._count(lines[first : last + 1], -1)
         self._count(new, 1)
         self._lines = lines.replaced(first, last + 1, new)
+        return edit
 
     def _count(self, lines: Sequence[str], sign: int) -> None:
         for line in lines:
@@ -155,7 +167,9 @@ class DocumentStore:
         self._documents[uri] = document
         return document
 
-    def change(self, uri: str, version: int | None, changes: Iterable[Change]) -> bool:
+    def change(
+        self, uri: str, version: int | None, changes: Iterable[Change]
+    ) -> tuple[bool, tuple[Edit, ...]]:
         """Apply an edit.
 
         Args:
@@ -164,16 +178,17 @@ class DocumentStore:
             changes: the steps of the edit.
 
         Returns:
-            False when the version went back or stayed, which a client must not send; the
-            edit is applied all the same, because later edits build on it.
+            Whether the version grew, and what each step did. An edit whose version went back or
+            stayed, which a client must not send, is applied all the same, because later edits
+            build on it.
 
         Raises:
             DocumentError: the document is not open.
         """
         document = self.get(uri)
         before = document.version
-        document.change(before if version is None else version, changes)
-        return version is None or version > before
+        edits = document.change(before if version is None else version, changes)
+        return version is None or version > before, edits
 
     def close(self, uri: str) -> None:
         """Forget a document.
@@ -204,6 +219,14 @@ class DocumentStore:
 
     def __contains__(self, uri: object) -> bool:
         return uri in self._documents
+
+
+def _between(lines: Sequence[str], start: tuple[int, int], end: tuple[int, int]) -> str:
+    (first, start_column), (last, end_column) = start, end
+    if first == last:
+        return lines[first][start_column:end_column]
+    between = (lines[number] for number in range(first + 1, last))
+    return "".join((lines[first][start_column:], *between, lines[last][:end_column]))
 
 
 def _without_surrogates(text: str) -> str:

@@ -23,7 +23,7 @@ from lsp_server.documents import Change, Span
 from lsp_server.errors import DocumentError, UsageError
 from lsp_server.lifecycle import messages as wire
 from lsp_server.paths import path_of
-from lsp_server.positions import locate, negotiate, split_lines, units_of
+from lsp_server.positions import end_of, locate, negotiate
 from lsp_server.session import Session, log
 from lsp_server.types import (
     Completion,
@@ -118,16 +118,13 @@ def did_change(session: Session, params: wire.DidChangeParams) -> None:
     changes = [
         Change(text=change.text, span=_span(change.range)) for change in params.content_changes
     ]
-    if not session.documents.change(uri, version, changes):
+    has_grown, edits = session.documents.change(uri, version, changes)
+    if not has_grown:
         log.warning("the version of a document did not grow (%s)", version)
     snapshot = session.documents.get(uri).snapshot()
-    last = changes[-1].span if changes else None
-    if last is None:
-        session.service.document_opened(snapshot)
-        return
-    end = _end_of(last, changes[-1].text, session)
-    session.service.document_edited(snapshot, last.start_line, end[0])
-    _cursor_at(session, uri, *end, typing=True)
+    session.service.document_edited(snapshot, edits)
+    if changes and changes[-1].span is not None:
+        session.service.cursor_at(snapshot, *end_of(edits[-1].start, edits[-1].text), typing=True)
 
 
 def did_move_cursor(session: Session, params: wire.DidMoveCursorParams) -> None:
@@ -362,15 +359,6 @@ def _span(value: wire.Range | None) -> Span | None:
         end_line=value.end.line,
         end_character=value.end.character,
     )
-
-
-def _end_of(span: Span, text: str, session: Session) -> tuple[int, int]:
-    """Where an edit ends, as an LSP position."""
-    *lines, last = split_lines(text)
-    n_units = units_of(last, len(last), session.documents.encoding)
-    if lines:
-        return span.start_line + len(lines), n_units
-    return span.start_line, span.start_character + n_units
 
 
 def _completion_id(item: wire.Item) -> str:

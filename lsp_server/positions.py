@@ -11,6 +11,8 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+from lsp_server.types import Position
+
 PositionEncoding = Literal["utf-8", "utf-16", "utf-32"]
 
 DEFAULT_ENCODING: PositionEncoding = "utf-16"
@@ -134,3 +136,9 @@ def _is_high_surrogate(data: bytes, at: int) -> bool:
 
 def _is_low_surrogate(data: bytes, at: int) -> bool:
     return 0xDC <= data[at + 1] <= 0xDF
+
+
+def end_of(at: Position, text: str) -> Position:
+    """Where a text ends that begins at a position."""
+    *whole, last = split_lines(text)
+    return Position(at.line + len(whole), len(last) + (0 if whole else at.column))

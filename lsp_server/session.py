@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from lsp_server.lifecycle.reporting import describe
 from lsp_server.types import (
     Completion,
     CompletionRequest,
+    Edit,
     FileMark,
     OnPartial,
     OnStatus,
@@ -84,8 +85,8 @@ class Service(Protocol):
     def document_opened(self, snapshot: Snapshot) -> None:
         """A document was opened."""
 
-    def document_edited(self, snapshot: Snapshot, first_line: int, last_line: int) -> None:
-        """Text was edited between two lines."""
+    def document_edited(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
+        """A document was edited, step by step; the snapshot has the text after it."""
 
     def cursor_at(
         self, snapshot: Snapshot, line: int, column: int, *, typing: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -39,6 +39,29 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     def text(self) -> str:
         """The whole text."""
         return "".join(self.lines)
+
+
+class Position(NamedTuple):
+    """A place in a text: zero-based line and column, the latter in code points."""
+
+    line: int
+    column: int
+
+
+class Edit(NamedTuple):
+    """One text took the place of another.
+
+    Args:
+        start: of the text that is gone.
+        end: behind it, in the text before the edit.
+        text: what stands there now.
+        removed: what stood there.
+    """
+
+    start: Position
+    end: Position
+    text: str
+    removed: str
 
 
 class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):

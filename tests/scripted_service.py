@@ -24,7 +24,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lsp_server.draft import Account
@@ -32,6 +32,7 @@ from lsp_server.errors import EngineUnavailableError
 from lsp_server.types import (
     Completion,
     CompletionRequest,
+    Edit,
     FileMark,
     OnPartial,
     OnStatus,
@@ -180,9 +181,9 @@ class ScriptedService:
         """Take note."""
         self._note("document_opened", snapshot.uri)
 
-    def document_edited(self, snapshot: Snapshot, first_line: int, last_line: int) -> None:
-        """Take note."""
-        self._note("document_edited", (snapshot.text, first_line, last_line))
+    def document_edited(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
+        """Note what was done."""
+        self._note("document_edited", (snapshot.text, edits))
 
     def cursor_at(
         self, snapshot: Snapshot, line: int, column: int, *, typing: bool = False

@@ -141,10 +141,10 @@ def test_a_version_that_does_not_grow_is_reported_and_applied() -> None:
     """The text follows the client even when the version number does not."""
     store = DocumentStore()
     store.open(URI, "python", 5, "a")
-    assert store.change(URI, 6, [edit((0, 1), (0, 1), "b")])
-    assert not store.change(URI, 6, [edit((0, 2), (0, 2), "c")])
-    assert not store.change(URI, 3, [edit((0, 3), (0, 3), "d")])
-    assert store.change(URI, None, [edit((0, 4), (0, 4), "e")])
+    assert store.change(URI, 6, [edit((0, 1), (0, 1), "b")])[0]
+    assert not store.change(URI, 6, [edit((0, 2), (0, 2), "c")])[0]
+    assert not store.change(URI, 3, [edit((0, 3), (0, 3), "d")])[0]
+    assert store.change(URI, None, [edit((0, 4), (0, 4), "e")])[0]
     assert store.get(URI).text == "abcde"
 
 

@@ -18,7 +18,7 @@ from lsp_server.errors import DocumentError, StoreError, UsageError
 from lsp_server.handlers import HANDLERS
 from lsp_server.lifecycle.messages import PARAMS
 from lsp_server.session import Session
-from lsp_server.types import Completion, Skip, Status, Timings
+from lsp_server.types import Completion, Edit, Position, Skip, Status, Timings
 from tests.raw_client import URI, completion_params
 from tests.scripted_service import ScriptedService
 
@@ -204,7 +204,7 @@ async def test_edits_reach_the_document_and_the_service_hears_of_them() -> None:
     assert names == [
         "document_opened",
         *("document_edited", "cursor_at"),
-        "document_opened",  # the whole text is another one
+        "document_edited",  # the whole text is another one
         *("file_changed", "focused", "document_closed"),
     ]
     assert URI not in client.session.documents
@@ -616,18 +616,20 @@ def test_files_of_others_are_noticed() -> None:
     assert found == ["file:///b.py", URI]
 
 
-def test_an_edit_says_which_lines() -> None:
-    """From its first to its last line in the new text; a new text as a whole says none."""
+def test_an_edit_says_what_was_done() -> None:
+    """In code points; a new text as a whole takes the place of all of it."""
     client = Client()
-    client.open("a\nb\nc\n")
-    span = {"start": {"line": 1, "character": 0}, "end": {"line": 1, "character": 1}}
+    client.open("a\n🎉b\nc\n")
+    span = {"start": {"line": 1, "character": 2}, "end": {"line": 1, "character": 3}}
     params = {"textDocument": {"uri": URI, "version": 2},
               "contentChanges": [{"range": span, "text": "x\ny"}]}  # fmt: skip
     client.call("textDocument/didChange", params)
-    assert ("document_edited", ("a\nx\ny\nc\n", 1, 2)) in client.service.events
+    edit = Edit(Position(1, 1), Position(1, 2), "x\ny", "b")
+    assert ("document_edited", ("a\n🎉x\ny\nc\n", (edit,))) in client.service.events
     whole = {"textDocument": {"uri": URI, "version": 3}, "contentChanges": [{"text": "new"}]}
     client.call("textDocument/didChange", whole)
-    assert [name for name, _ in client.service.events].count("document_edited") == 1
+    edit = Edit(Position(0, 0), Position(4, 0), "new", "a\n🎉x\ny\nc\n")
+    assert client.service.events[-1] == ("document_edited", ("new", (edit,)))
 
 
 async def test_the_client_is_asked_to_watch_files() -> None:

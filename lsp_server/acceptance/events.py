@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -99,14 +99,26 @@ class Retained(_Event, frozen=True, kw_only=True):
     """How much of an accepted suggestion still stands some time after the accept.
 
     Args:
-        n_chars: the suggestion's length when it was accepted.
+        n_chars: characters that were accepted.
+        n_kept: those of them that still stand.
         after_s: seconds since the accept.
-        edited: normalised edit distance between then and now (0 is untouched, 1 is all gone).
     """
 
     n_chars: int
+    n_kept: int
     after_s: float
-    edited: float
+
+
+class Written(_Event, frozen=True, kw_only=True):
+    """Characters that came into documents since the last such event.
+
+    Args:
+        n_chars: all of them, pasted ones too; accepted suggestions are among them.
+        n_accepted: those of accepted suggestions.
+    """
+
+    n_chars: int
+    n_accepted: int
 
 
 class Failed(_Event, frozen=True, kw_only=True):
@@ -115,13 +127,10 @@ class Failed(_Event, frozen=True, kw_only=True):
     reason: str
 
 
-Event = Requested | Shown | Accepted | PartiallyAccepted | Dismissed | Retained | Failed
+Event = Requested | Shown | Accepted | PartiallyAccepted | Dismissed | Retained | Written | Failed
 
 COMMON_FIELDS = ("kind", *_Event.__struct_fields__)
-KINDS = frozenset(
-    str(kind.__struct_config__.tag)
-    for kind in (Requested, Shown, Accepted, PartiallyAccepted, Dismissed, Retained, Failed)
-)
+KINDS = frozenset(str(kind.__struct_config__.tag) for kind in get_args(Event))
 
 
 def to_row(event: Event) -> tuple[Any, ...]:

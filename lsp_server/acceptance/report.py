@@ -15,7 +15,9 @@ from lsp_server.acceptance.events import (
     Failed,
     PartiallyAccepted,
     Requested,
+    Retained,
     Shown,
+    Written,
 )
 
 GroupBy = Literal["language", "model", "client"]
@@ -23,6 +25,8 @@ GROUPINGS: tuple[GroupBy, ...] = ("language", "model", "client")
 
 # The two-sided 95 % quantile of the normal distribution.
 _Z95 = 1.959963984540054
+# A suggestion counts as kept while at most a third of it was edited, as published figures have it.
+_MOSTLY = 2 / 3
 
 
 @dataclasses.dataclass(slots=True)
@@ -37,7 +41,36 @@ class _Life:
     accepted: bool = False
     dismissed: bool = False
     n_accepted_chars: int = 0
+    retained: dict[float, Retained] = dataclasses.field(default_factory=dict)
     failed: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Retention:
+    """What is left of accepted suggestions some time after the accept.
+
+    Args:
+        after_s: seconds since then.
+        n: suggestions that were looked at.
+        n_chars: their characters when they were accepted.
+        n_kept: those that still stood.
+        n_mostly_kept: suggestions of which two thirds and more still stood.
+    """
+
+    after_s: float
+    n: int
+    n_chars: int
+    n_kept: int
+    n_mostly_kept: int
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures under their published names."""
+        return {
+            "after_s": self.after_s,
+            "n": self.n,
+            "kept_chars": self.n_kept / self.n_chars if self.n_chars else None,
+            "mostly_kept": self.n_mostly_kept / self.n if self.n else None,
+        }
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,6 +89,7 @@ class Tally:
     dismissed: int = 0
     failed: dict[str, int] = dataclasses.field(default_factory=dict)
     n_accepted_chars: int = 0
+    retention: tuple[Retention, ...] = ()
     latencies_ms: tuple[float, ...] = ()
     ttfts_ms: tuple[float, ...] = ()
 
@@ -73,6 +107,7 @@ class Tally:
             "acceptance_rate": self.accepted / self.shown if self.shown else None,
             "acceptance_rate_ci95": None if ci95 is None else list(ci95),
             "n_accepted_chars": self.n_accepted_chars,
+            "retention": [each.as_json() for each in self.retention],
             "latency_ms": {
                 "p50": percentile(self.latencies_ms, 50),
                 "p95": percentile(self.latencies_ms, 95),
@@ -91,11 +126,20 @@ class Report:
     total: Tally
     by: tuple[GroupBy, ...]
     groups: tuple[tuple[tuple[str, ...], Tally], ...]
+    n_written_chars: int = 0
+    n_written_accepted: int = 0
+
+    @property
+    def written_share(self) -> float | None:
+        """Accepted characters of all that came into documents; None where that is not known."""
+        return self.n_written_accepted / self.n_written_chars if self.n_written_chars else None
 
     def as_json(self) -> dict[str, Any]:
         """The total's figures with a list of ``groups``, each with its grouping values."""
         return {
             **self.total.as_json(),
+            "n_written_chars": self.n_written_chars,
+            "written_share": self.written_share,
             "groups": [
                 {**dict(zip(self.by, key, strict=True)), **tally.as_json()}
                 for key, tally in self.groups
@@ -113,13 +157,21 @@ def summarise(events: Iterable[Event], by: Sequence[GroupBy] = ("language", "mod
         events: in any order.
         by: what to group by.
     """
-    lives = _lives(events)
+    events = list(events)
+    written = [event for event in events if isinstance(event, Written)]
+    lives = _lives(event for event in events if not isinstance(event, Written))
     groups: dict[tuple[str, ...], list[_Life]] = collections.defaultdict(list)
     for life in lives:
         groups[tuple(str(getattr(life, name)) for name in by)].append(life)
     tallies = [(key, _tally(members)) for key, members in groups.items()]
     tallies.sort(key=lambda group: (-group[1].shown, -group[1].requested, group[0]))
-    return Report(total=_tally(lives), by=tuple(by), groups=tuple(tallies))
+    return Report(
+        total=_tally(lives),
+        by=tuple(by),
+        groups=tuple(tallies),
+        n_written_chars=sum(event.n_chars for event in written),
+        n_written_accepted=sum(event.n_accepted for event in written),
+    )
 
 
 def wilson_interval(n_hits: int, n: int) -> tuple[float, float] | None:
@@ -170,6 +222,8 @@ def _lives(events: Iterable[Event]) -> list[_Life]:
                 life.n_accepted_chars = max(life.n_accepted_chars, event.n_chars)
             case Dismissed():
                 life.dismissed = True
+            case Retained():
+                life.retained[event.after_s] = event
             case Failed():
                 life.failed = event.reason
             case _:
@@ -194,7 +248,25 @@ def _tally(lives: Sequence[_Life]) -> Tally:
         dismissed=sum(1 for life, _ in shown if life.dismissed and not life.n_accepted_chars),
         failed=dict(sorted(failed.items(), key=lambda pair: (-pair[1], pair[0]))),
         n_accepted_chars=sum(life.n_accepted_chars for life, _ in shown),
+        retention=_retention([life for life, _ in shown]),
         latencies_ms=tuple(event.latency_ms for _, event in shown),
         # A suggestion from the cache has no first token to wait for.
         ttfts_ms=tuple(event.ttft_ms for _, event in shown if event.ttft_ms > 0),
+    )
+
+
+def _retention(lives: Sequence[_Life]) -> tuple[Retention, ...]:
+    found: dict[float, list[Retained]] = collections.defaultdict(list)
+    for life in lives:
+        for after_s, event in life.retained.items():
+            found[after_s].append(event)
+    return tuple(
+        Retention(
+            after_s=after_s,
+            n=len(events),
+            n_chars=sum(event.n_chars for event in events),
+            n_kept=sum(event.n_kept for event in events),
+            n_mostly_kept=sum(event.n_kept >= _MOSTLY * event.n_chars for event in events),
+        )
+        for after_s, events in sorted(found.items())
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from lsp_server.acceptance.events import (
@@ -15,15 +16,22 @@ from lsp_server.acceptance.events import (
     Failed,
     PartiallyAccepted,
     Requested,
+    Retained,
     Shown,
+    Written,
 )
 from lsp_server.acceptance.log import EventSink
+from lsp_server.acceptance.retention import Later, Retention, Timer
 from lsp_server.acceptance.salt import TextHasher, user_hasher
-from lsp_server.types import Completion, CompletionRequest, Skip, Snapshot
+from lsp_server.positions import end_of
+from lsp_server.types import Completion, CompletionRequest, Edit, Position, Skip, Snapshot
 
 # How much of the text before the cursor the prefix hash covers: enough to tell positions apart,
 # little enough to hash on every keystroke.
 _N_HASHED_PREFIX_CHARS = 4096
+# What is written is told at most so often.
+_WRITTEN_S = 60.0
+_START = Position(0, 0)
 
 _Value = TypeVar("_Value")
 
@@ -36,6 +44,8 @@ class _Suggestion:
     language: str
     model: str
     received_s: float
+    uri: str = ""
+    at: Position = _START
     text: str = ""
     latency_ms: float = 0.0
     ttft_ms: float = 0.0
@@ -65,6 +75,7 @@ class AcceptanceTracker:
         monotonic: the clock of ``CompletionRequest.received_s``.
         hasher: hashes URIs and prefixes; by default with the user's salt.
         max_tracked: suggestions and documents remembered; the oldest are forgotten first.
+        later: calls something after so many seconds; by default on the running event loop.
     """
 
     def __init__(
@@ -76,6 +87,7 @@ class AcceptanceTracker:
         monotonic: Callable[[], float] = time.monotonic,
         hasher: TextHasher | None = None,
         max_tracked: int = 1000,
+        later: Later | None = None,
     ) -> None:
         self.client_announces = False
         self._log = log
@@ -86,6 +98,74 @@ class AcceptanceTracker:
         self._max_tracked = max_tracked
         self._suggestions: dict[str, _Suggestion] = {}
         self._newest: dict[str, str] = {}
+        self._later = later or _on_loop
+        self._retention = Retention(self._retained, self._later)
+        self._n_written = self._n_accepted = 0
+        self._written_timer: Timer | None = None
+
+    # -- documents -----------------------------------------------------------------------
+
+    def document_opened(self, snapshot: Snapshot) -> None:
+        """A document was opened."""
+        self._retention.opened(snapshot)
+
+    def document_edited(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
+        """A document was edited.
+
+        Args:
+            snapshot: the text after it.
+            edits: what was done, one after another.
+        """
+        self._retention.edited(snapshot, edits)
+        self._n_written += sum(len(edit.text) for edit in edits)
+        if self._n_written and self._written_timer is None:
+            self._written_timer = self._later(_WRITTEN_S, self._tell_written)
+
+    def document_closed(self, uri: str) -> None:
+        """A document was closed."""
+        self._retention.closed(uri)
+
+    def close(self) -> None:
+        """Nothing more happens; what was written meanwhile is told."""
+        self._retention.close()
+        if self._written_timer is not None:
+            self._written_timer.cancel()
+            self._tell_written()
+
+    def _tell_written(self) -> None:
+        self._written_timer = None
+        self._log.append(
+            Written(
+                completion_id="",
+                ts=self._clock(),
+                session=self._session,
+                n_chars=self._n_written,
+                n_accepted=min(self._n_accepted, self._n_written),
+            )
+        )
+        self._n_written = self._n_accepted = 0
+
+    def _retained(self, completion_id: str, after_s: float, n_chars: int, n_kept: int) -> None:
+        suggestion = self._suggestions.get(completion_id)
+        if suggestion is not None:
+            self._append(
+                Retained,
+                completion_id,
+                suggestion,
+                n_chars=n_chars,
+                n_kept=n_kept,
+                after_s=after_s,
+            )
+
+    def _took(self, completion_id: str, suggestion: _Suggestion, n_chars: int) -> None:
+        """The user took a suggestion up to some character."""
+        before = suggestion.n_accepted_chars
+        suggestion.n_accepted_chars = n_chars
+        self._n_accepted += n_chars - before
+        at = end_of(suggestion.at, suggestion.text[:before])
+        self._retention.accepted(completion_id, suggestion.uri, at, suggestion.text[before:n_chars])
+
+    # -- suggestions ---------------------------------------------------------------------
 
     def requested(self, request: CompletionRequest, *, model: str = "") -> None:
         """A request arrived; older unanswered ones of the same document are now superseded."""
@@ -125,6 +205,7 @@ class AcceptanceTracker:
         if not suggestion.text:
             suggestion.latency_ms = _elapsed_ms(suggestion, completion, self._monotonic())
         suggestion.text = completion.text
+        suggestion.at = Position(completion.line, completion.column)
         suggestion.ttft_ms = completion.timings.ttft_ms
         suggestion.score = completion.score
         suggestion.model = completion.model or suggestion.model
@@ -157,7 +238,7 @@ class AcceptanceTracker:
             return Skip(reason="already_accepted", message="It was accepted before.")
         self._show(completion_id, suggestion, "accepted")
         suggestion.accepted = True
-        suggestion.n_accepted_chars = len(suggestion.text)
+        self._took(completion_id, suggestion, len(suggestion.text))
         self._append(Accepted, completion_id, suggestion, n_chars=len(suggestion.text))
         return None
 
@@ -179,7 +260,7 @@ class AcceptanceTracker:
         if n_chars == len(suggestion.text):
             return self.accepted(completion_id)
         self._show(completion_id, suggestion, "accepted")
-        suggestion.n_accepted_chars = n_chars
+        self._took(completion_id, suggestion, n_chars)
         self._append(PartiallyAccepted, completion_id, suggestion, n_chars=n_chars)
         return None
 
@@ -254,6 +335,7 @@ class AcceptanceTracker:
             language=request.snapshot.language,
             model=model,
             received_s=request.received_s,
+            uri=request.snapshot.uri,
         )
         _put(self._suggestions, completion_id or request.id, suggestion, self._max_tracked)
         return suggestion
@@ -274,6 +356,10 @@ class AcceptanceTracker:
             evidence=evidence,
         )
         return None
+
+
+def _on_loop(seconds: float, call: Callable[[], None]) -> Timer:
+    return asyncio.get_running_loop().call_later(seconds, call)
 
 
 def _put(table: dict[str, _Value], key: str, value: _Value, limit: int) -> None:

@@ -190,7 +190,6 @@ async def _complete(
     service.on_index_progress = printer.indexing
     try:
         service.open_folders(_project_of(path))
-        await service.indexed()
         result = await service.complete(request, printer.partial, explanations.append)
     finally:
         printer.end()

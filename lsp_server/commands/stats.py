@@ -168,9 +168,24 @@ def _print_table(report: Report, since_ts: float | None) -> None:
         rows.append(("all", *[""] * (len(report.by) - 1), *_cells(total)))
         styles.append("bold")
     print_rows(rows, to=out, styles=styles)
+    if total.retention:
+        out.print("\nWhat is left of accepted suggestions\n")
+        rows = [("after", "characters kept", "two thirds and more kept", "suggestions")]
+        rows += [
+            (_age(each.after_s), _share(figures["kept_chars"]), _share(figures["mostly_kept"]),
+             f"{each.n:,}")
+            for each in total.retention
+            for figures in [each.as_json()]
+        ]  # fmt: skip
+        print_rows(rows, to=out, styles=["bold", *[""] * len(total.retention)])
     notes = []
     if total.n_accepted_chars:
         notes.append(f"{total.n_accepted_chars:,} characters accepted.")
+    if report.written_share is not None:
+        notes.append(
+            f"{report.written_share:.0%} of the {report.n_written_chars:,} characters that came "
+            "into documents are of accepted suggestions."
+        )
     if total.shown_assumed:
         notes.append(
             f"{total.shown_assumed:,} of {total.shown:,} shown are assumed: their editor does "
@@ -201,6 +216,14 @@ def _cells(tally: Tally) -> tuple[str, ...]:
         "–" if p50 is None else f"{p50:,.0f}",
         "–" if p95 is None else f"{p95:,.0f}",
     )
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"
+
+
+def _age(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds < 120 else f"{seconds / 60:g} min"
 
 
 def _iso(ts: float | None) -> str | None:

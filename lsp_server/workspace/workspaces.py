@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,12 +11,16 @@ from context.fim import Elsewhere
 from context.rank import Allowance, Chosen
 from context.syntax import SyntaxTree
 from context.types import FileContext, SourceFile
+from lsp_server.positions import end_of
 from lsp_server.settings import ContextSettings
-from lsp_server.types import FileMark, Snapshot
+from lsp_server.types import Edit, FileMark, Snapshot
 from lsp_server.workspace.workspace import Workspace
 
 # Called with the folder's name, a share from 0 to 1 (1 is the end) and a sentence.
 OnProgress = Callable[[str, float, str], None]
+
+
+_MAX_EDITED_LINES = 200
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,11 +115,14 @@ class Workspaces:
         self._open[snapshot.uri] = _Text(snapshot)
         self._dirty.add(snapshot.uri)
 
-    def edited(self, snapshot: Snapshot, first_line: int, last_line: int) -> None:
-        """Text of a document was edited between two lines."""
+    def edited(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
+        """A document was edited, step by step; the snapshot has the text after it."""
         self.document(snapshot)
-        if (found := self._find(snapshot.uri)) is not None:
-            found[0].visits.edited(found[1], first_line, last_line)
+        if (found := self._find(snapshot.uri)) is not None and edits:
+            first, last = edits[-1].start.line, end_of(edits[-1].start, edits[-1].text).line
+            # A formatter that writes all of it again was not there for any part of it.
+            if last - first <= _MAX_EDITED_LINES:
+                found[0].visits.edited(found[1], first, last)
 
     def looked(self, uri: str, line: int) -> None:
         """The cursor rests on a line of a document."""

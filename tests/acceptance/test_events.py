@@ -15,6 +15,7 @@ from lsp_server.acceptance.events import (
     Failed,
     PartiallyAccepted,
     Retained,
+    Written,
     from_row,
     to_row,
 )
@@ -27,7 +28,8 @@ EVENTS: list[Event] = [
     Accepted(**COMMON, n_chars=3),
     PartiallyAccepted(**COMMON, n_chars=2),
     Dismissed(**COMMON, reason="escape"),
-    Retained(**COMMON, n_chars=3, after_s=30.0, edited=0.25),
+    Retained(**COMMON, n_chars=3, n_kept=2, after_s=30.0),
+    Written(**COMMON, n_chars=30, n_accepted=12),
     Failed(**COMMON, reason="engine_unavailable"),
 ]
 

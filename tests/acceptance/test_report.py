@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from lsp_server.acceptance.events import Dismissed, Event, Failed, PartiallyAccepted
+from lsp_server.acceptance.events import (
+    Dismissed,
+    Event,
+    Failed,
+    PartiallyAccepted,
+    Retained,
+    Written,
+)
 from lsp_server.acceptance.report import percentile, summarise, wilson_interval
 from tests.acceptance.makers import accepted, requested, shown
 
@@ -70,7 +77,8 @@ def test_groups_are_named_in_json() -> None:
     assert [group["language"] for group in figures["groups"]] == ["python", "lua"]
     assert "model" not in figures["groups"][0]
     assert figures["groups"][0]["acceptance_rate"] == 0.5
-    assert set(figures) - {"groups"} == set(figures["groups"][0]) - {"language"}
+    only_total = {"groups", "n_written_chars", "written_share"}
+    assert set(figures) - only_total == set(figures["groups"][0]) - {"language"}
 
 
 def test_json_has_its_published_shape() -> None:
@@ -86,10 +94,32 @@ def test_json_has_its_published_shape() -> None:
         "acceptance_rate": None,
         "acceptance_rate_ci95": None,
         "n_accepted_chars": 0,
+        "retention": [],
         "latency_ms": {"p50": None, "p95": None},
         "ttft_ms": {"p50": None, "p95": None},
+        "n_written_chars": 0,
+        "written_share": None,
         "groups": [],
     }
+
+
+def test_what_is_left_and_what_is_written() -> None:
+    """Characters add up; a suggestion is mostly kept while at most a third of it is gone."""
+    events: list[Event] = [
+        shown("a"), accepted("a"), shown("b"), accepted("b"),
+        Retained(**COMMON, completion_id="a", n_chars=12, n_kept=8, after_s=30.0),
+        Retained(**COMMON, completion_id="b", n_chars=12, n_kept=7, after_s=30.0),
+        Retained(**COMMON, completion_id="b", n_chars=12, n_kept=0, after_s=600.0),
+        Written(**COMMON, completion_id="", n_chars=70, n_accepted=20),
+        Written(**COMMON, completion_id="", n_chars=30, n_accepted=5),
+    ]  # fmt: skip
+    figures = summarise(events).as_json()
+    assert figures["retention"] == [
+        {"after_s": 30.0, "n": 2, "kept_chars": 15 / 24, "mostly_kept": 0.5},
+        {"after_s": 600.0, "n": 1, "kept_chars": 0.0, "mostly_kept": 0.0},
+    ]
+    assert (figures["n_written_chars"], figures["written_share"]) == (100, 0.25)
+    assert figures["requested"] == 0
 
 
 def test_latency_is_that_of_the_shown() -> None:

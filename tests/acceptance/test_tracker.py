@@ -5,11 +5,20 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from lsp_server.acceptance.events import Accepted, Dismissed, PartiallyAccepted, Requested, Shown
+from lsp_server.acceptance.events import (
+    Accepted,
+    Dismissed,
+    PartiallyAccepted,
+    Requested,
+    Retained,
+    Shown,
+    Written,
+)
 from lsp_server.acceptance.salt import TextHasher
 from lsp_server.acceptance.tracker import AcceptanceTracker
-from lsp_server.types import Skip
+from lsp_server.types import Edit, Position, Skip
 from tests.acceptance.makers import ListLog, completion, request
+from tests.acceptance.test_retention import Clock
 
 
 class Bench:
@@ -18,6 +27,7 @@ class Bench:
     def __init__(self, max_tracked: int = 1000) -> None:
         self.log = ListLog()
         self.now_s = 100.0
+        self.clock = Clock()
         self.tracker = AcceptanceTracker(
             self.log,
             "session",
@@ -25,6 +35,7 @@ class Bench:
             monotonic=lambda: self.now_s,
             hasher=TextHasher(b"salt"),
             max_tracked=max_tracked,
+            later=self.clock.later,
         )
 
     def suggest(self, completion_id: str = "c1", text: str = "return a + b") -> Skip | None:
@@ -293,3 +304,63 @@ def test_memory_is_bounded() -> None:
     for n in range(50):
         bench.tracker.requested(request(f"d{n}", uri=f"file:///{n}.py"))
     assert len(bench.tracker._newest) == 10
+
+
+# -- what is left, and what is written ---------------------------------------------------
+
+
+def type_text(bench: Bench, text: str, at: Position, before: str) -> str:
+    """Insert something into the document; gives its new text."""
+    lines = before.splitlines(keepends=True)
+    offset = sum(map(len, lines[: at.line])) + at.column
+    after = before[:offset] + text + before[offset:]
+    snapshot = request(text=after).snapshot
+    bench.tracker.document_edited(snapshot, [Edit(at, at, text, "")])
+    return after
+
+
+def test_what_is_left_of_an_accepted_suggestion_is_logged(bench: Bench) -> None:
+    """At each of the times, as long as the document is open."""
+    asked = request()
+    bench.tracker.document_opened(asked.snapshot)
+    bench.suggest("c1", "return a + b")
+    text = type_text(bench, "return a + b", Position(1, 4), asked.snapshot.text)
+    bench.tracker.accepted("c1")
+    bench.clock.go_on(20)
+    type_text(bench, "oh", Position(1, 8), text)
+    bench.clock.go_on(20)
+    bench.tracker.document_closed(asked.snapshot.uri)
+    bench.clock.go_on(1000)
+    found = [event for event in bench.log.events if isinstance(event, Retained)]
+    assert [(e.after_s, e.n_chars, e.n_kept) for e in found] == [(15.0, 12, 12), (30.0, 12, 12)]
+    assert {(e.completion_id, e.model, e.language) for e in found} == {("c1", "0.5b", "python")}
+
+
+def test_parts_are_followed_too(bench: Bench) -> None:
+    """As much of them as was taken."""
+    asked = request()
+    bench.tracker.document_opened(asked.snapshot)
+    bench.suggest("c1", "return a + b")
+    text = type_text(bench, "return", Position(1, 4), asked.snapshot.text)
+    bench.tracker.partially_accepted("c1", 6)
+    type_text(bench, " a", Position(1, 10), text)
+    bench.tracker.partially_accepted("c1", 8)
+    bench.clock.go_on(15)
+    (event,) = [event for event in bench.log.events if isinstance(event, Retained)]
+    assert (event.n_chars, event.n_kept) == (8, 8)
+
+
+def test_what_is_written_is_counted(bench: Bench) -> None:
+    """Once a minute, and at the end; accepted characters apart."""
+    asked = request()
+    bench.tracker.document_opened(asked.snapshot)
+    text = type_text(bench, "return ", Position(1, 4), asked.snapshot.text)
+    bench.suggest("c1", "a + b")
+    bench.clock.go_on(61)
+    type_text(bench, "a + b", Position(1, 11), text)
+    bench.tracker.accepted("c1")
+    bench.tracker.close()
+    found = [event for event in bench.log.events if isinstance(event, Written)]
+    assert [(event.n_chars, event.n_accepted) for event in found] == [(7, 0), (5, 5)]
+    bench.tracker.close()
+    assert len([event for event in bench.log.events if isinstance(event, Written)]) == 2

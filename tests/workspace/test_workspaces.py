@@ -14,7 +14,7 @@ from context.types import Budget
 from lsp_server.documents import TextDocument
 from lsp_server.draft import source_file
 from lsp_server.settings import ContextSettings
-from lsp_server.types import Snapshot
+from lsp_server.types import Edit, Position, Snapshot
 from lsp_server.workspace.workspaces import Found, Workspaces
 
 CART = 'class Cart:\n    def add_line(self, name: str) -> None:\n        """Add a line."""\n'
@@ -59,6 +59,11 @@ class Editor:
                 await asyncio.sleep(0.005)
 
 
+def edit_at(line: int) -> Edit:
+    """Something was typed in a line."""
+    return Edit(Position(line, 0), Position(line, 0), "x", "")
+
+
 def shown(found: Found) -> str:
     """All text of other files."""
     return "\n".join(snippet.text for snippet in found.chosen.snippets)
@@ -90,7 +95,7 @@ async def test_other_files_are_shown(editor: Editor) -> None:
 async def test_unsaved_text_counts(editor: Editor) -> None:
     """A name that is typed in one document is known in the next one."""
     changed = CART.replace("add_line(self, name", "add_line(self, title")
-    editor.workspaces.edited(editor.snapshot("cart.py", changed), 1, 1)
+    editor.workspaces.edited(editor.snapshot("cart.py", changed), [edit_at(1)])
     editor.ask("till.py", TILL)
     await editor.until(lambda: "title: str" in shown(editor.ask("till.py", TILL)))
     # Closed without being saved: the disk's text is back.
@@ -125,7 +130,7 @@ async def test_the_next_start_finds_the_index(editor: Editor) -> None:
 async def test_recent_edits_are_shown(editor: Editor) -> None:
     """What was typed in another document a moment ago."""
     text = "".join(f"value_{n} = {n}\n" for n in range(100))
-    editor.workspaces.edited(editor.snapshot("notes.py", text), 50, 50)
+    editor.workspaces.edited(editor.snapshot("notes.py", text), [edit_at(50)])
     assert "value_50 = 50" in shown(editor.ask("till.py", "x = ‸\n"))
 
 
