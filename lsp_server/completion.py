@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from pathlib import Path
 from typing import Any
 
-from context.types import Prompt
+from context.types import FileContext, Prompt
 from lsp_server import asking
 from lsp_server.acceptance.log import EventLog
 from lsp_server.acceptance.tracker import AcceptanceTracker
@@ -23,6 +23,7 @@ from lsp_server.engine_link import PAUSED, EngineLink
 from lsp_server.errors import MidfillError
 from lsp_server.generations import Generations, Source, place_of
 from lsp_server.prompting import Prompts
+from lsp_server.rhythm import Rhythm
 from lsp_server.scheduler import Scheduler
 from lsp_server.settings import Resolved, Settings
 from lsp_server.types import (
@@ -81,6 +82,7 @@ class CompletionService:
         self._scheduler = Scheduler(self._settings.completion.debounce_ms)
         self._workspaces = Workspaces(self._settings.context, at_once=one_shot)
         self._prompts = Prompts(self._engine, self._workspaces, at_once=one_shot)
+        self._rhythm = Rhythm()
         self._one_shot = one_shot
         self._generations = Generations()
         self._ahead = Ahead(
@@ -246,6 +248,7 @@ class CompletionService:
         if self._tracker:
             self._tracker.document_edited(snapshot, edits)
         self._workspaces.edited(snapshot, edits)
+        self._rhythm.key()
 
     def cursor_at(
         self, snapshot: Snapshot, line: int, column: int, *, typing: bool = False
@@ -307,7 +310,8 @@ class CompletionService:
             return Skip(reason="inside_comment", message="The cursor is inside a comment.")
         context_ms = 1000 * (time.monotonic() - started_s)
         if not is_known:
-            await self._debounce(request, prompt)
+            await self._debounce(request, context, prompt)
+        asked_s = time.monotonic()
 
         shaper = asking.shaper(self._settings.completion, context)
         draft = Draft(request, shaper, context_ms, self._engine.model_id)
@@ -334,6 +338,8 @@ class CompletionService:
             if draft.stop:
                 source.cut(draft.text)
         draft.close()
+        if draft.text and not is_known:
+            self._rhythm.answered(1000 * (draft.shown_s - asked_s))
         on_explain(draft.explain(context, found.chosen, prompt))
         spot = Spot(snapshot=request.snapshot, line=request.line, column=request.column)
         shown = draft.completion(complete=True).text
@@ -342,9 +348,13 @@ class CompletionService:
             return Skip(reason=draft.empty_reason, message="The model has nothing to add here.")
         return draft.completion(complete=True)
 
-    async def _debounce(self, request: CompletionRequest, prompt: Prompt) -> None:
+    async def _debounce(
+        self, request: CompletionRequest, context: FileContext, prompt: Prompt
+    ) -> None:
         """Wait for a pause in typing."""
-        left_ms = self._scheduler.pause_left_ms(request)
+        mode, scope = self._settings.completion.mode, context.scope
+        wait_ms = self._rhythm.wait_ms(mode, scope.line_before, scope.line_after)
+        left_ms = self._scheduler.pause_left_ms(request, wait_ms)
         if left_ms > 0:
             self._ahead.asked(prompt)
         else:

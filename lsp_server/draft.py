@@ -67,6 +67,8 @@ class Draft:
         self.text = ""
         self.stop = ""
         self.origin = "engine"
+        # When there was something to show for the first time.
+        self.shown_s = time.monotonic()
         self._request = request
         self._shaper = shaper
         self._context_ms = context_ms
@@ -107,6 +109,8 @@ class Draft:
     def _look(self, *, final: bool) -> bool:
         view = self._shaper.view(self._raw, final=final)
         grown = view.text != self.text and bool(view.text)
+        if grown and not self.text:
+            self.shown_s = time.monotonic()
         self.text = view.text
         self.stop = self.stop or view.stop
         return grown
@@ -119,8 +123,12 @@ class Draft:
     @property
     def timings(self) -> Timings:
         """What it cost so far."""
+        spent = self._timings
+        if self.origin == "cache":
+            # An earlier request paid for it.
+            spent = Timings(n_prompt=spent.n_prompt, n_reused=spent.n_prompt)
         return msgspec.structs.replace(
-            self._timings,
+            spent,
             context_ms=self._context_ms,
             ttft_ms=self._ttft_ms,
             total_ms=1000 * (time.monotonic() - self._started_s),

@@ -44,12 +44,17 @@ class Scheduler:
             if self._running.get(uri) is task:
                 del self._running[uri]
 
-    def pause_left_ms(self, request: CompletionRequest) -> float:
-        """How long to wait yet for a newer request, which would cancel this one; 0 if no longer."""
+    def pause_left_ms(self, request: CompletionRequest, wait_ms: float = 0.0) -> float:
+        """How long to wait yet for a newer request, which would cancel this one; 0 if no longer.
+
+        Args:
+            request: which has come some time ago.
+            wait_ms: what the user's typing says, see Rhythm.
+        """
         if request.trigger != "automatic":
             return 0.0
         since_ms = 1000 * (time.monotonic() - request.received_s) if request.received_s else 0.0
-        return max(0.0, self.debounce_ms - since_ms)
+        return max(0.0, max(self.debounce_ms, wait_ms) - since_ms)
 
     def cancel(self, uri: str) -> None:
         """Cancel the running request of a document, if there is one."""

@@ -97,6 +97,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     unload_idle_s: Seconds = 900.0
 
 
+Mode = Literal["eager", "balanced", "quiet"]
+
+
 class CompletionSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked for, and when.
 
@@ -107,7 +110,9 @@ class CompletionSettings(msgspec.Struct, frozen=True, kw_only=True):
         max_tokens: longest suggestion; 0 chooses by engine.
         max_lines: longest suggestion in lines.
         multi_line: ``auto``, ``never`` or ``always``.
-        debounce_ms: pause after the last keystroke before the engine is asked.
+        mode: how long to wait for another key before a suggestion is made, see rhythm.py:
+            ``eager`` does not, ``balanced`` follows the typing, ``quiet`` waits for a real pause.
+        debounce_ms: least pause after the last keystroke before the engine is asked.
         answer_ms: a client that cannot take partial results gets the text at hand after this.
         temperature: 0 is greedy.
         temperature_floor: see types.SamplingParams.
@@ -129,6 +134,7 @@ class CompletionSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: Count = 0
     max_lines: Annotated[int, Meta(ge=1, le=1000)] = 12
     multi_line: Literal["auto", "never", "always"] = "auto"
+    mode: Mode = "balanced"
     debounce_ms: Milliseconds = 30.0
     answer_ms: Milliseconds = 4000.0
     temperature: Annotated[float, Meta(ge=0, le=2)] = 0.0

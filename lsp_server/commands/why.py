@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         _print(found)
     else:
         print("No requests are recorded in the last seven days.\nIs the acceptance log on? "
-              "Run: midfill config acceptance_log.enabled")  # fmt: skip
+              "Run: midfill config")  # fmt: skip
     return 0
 
 
