@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from context.types import FileContext, Prompt
-from lsp_server import asking
+from lsp_server import asking, gate
 from lsp_server.acceptance.log import EventLog
 from lsp_server.acceptance.tracker import AcceptanceTracker
 from lsp_server.ahead import Ahead
@@ -23,6 +23,7 @@ from lsp_server.engine_link import PAUSED, EngineLink
 from lsp_server.errors import MidfillError
 from lsp_server.generations import Generations, Source, place_of
 from lsp_server.prompting import Prompts
+from lsp_server.rejections import Rejections
 from lsp_server.rhythm import Rhythm
 from lsp_server.scheduler import Scheduler
 from lsp_server.settings import Resolved, Settings
@@ -83,6 +84,7 @@ class CompletionService:
         self._workspaces = Workspaces(self._settings.context, at_once=one_shot)
         self._prompts = Prompts(self._engine, self._workspaces, at_once=one_shot)
         self._rhythm = Rhythm()
+        self._rejections = Rejections()
         self._one_shot = one_shot
         self._generations = Generations()
         self._ahead = Ahead(
@@ -194,6 +196,7 @@ class CompletionService:
 
     def dismissed(self, completion_id: str) -> None:
         """The user turned a suggestion down."""
+        self._rejections.rejected(completion_id)
         if self._tracker:
             self._tracker.dismissed(completion_id)
 
@@ -326,7 +329,7 @@ class CompletionService:
         async with contextlib.aclosing(stream):
             async for chunk in stream:
                 draft.origin = source.origin
-                if draft.take(chunk) and on_partial:
+                if draft.take(chunk) and on_partial and not self._was_rejected(draft, context):
                     partial = draft.completion(complete=False)
                     if self._tracker:
                         self._tracker.answered(partial, request)
@@ -346,7 +349,19 @@ class CompletionService:
         self._ahead.shown(spot, shown, settled=found.chosen.settled)
         if not draft.text:
             return Skip(reason=draft.empty_reason, message="The model has nothing to add here.")
+        if self._was_rejected(draft, context, complete=True):
+            return Skip(reason="rejected", message="It was turned down here a moment ago.")
+        self._rejections.made(
+            request.id, request.snapshot.uri, context.scope.line_before, draft.text
+        )
         return draft.completion(complete=True)
+
+    def _was_rejected(self, draft: Draft, context: FileContext, *, complete: bool = False) -> bool:
+        """Whether the user turned this very suggestion down; who asks for one gets it again."""
+        request, before = draft.request, context.scope.line_before
+        return request.trigger == "automatic" and self._rejections.holds(
+            request.snapshot.uri, before, draft.text, complete=complete
+        )
 
     async def _debounce(
         self, request: CompletionRequest, context: FileContext, prompt: Prompt
@@ -363,24 +378,10 @@ class CompletionService:
         self._ahead.cancel()
 
     def _gate(self, snapshot: Snapshot) -> Skip | None:
-        settings = self._settings.completion
-        if not settings.enabled:
-            return Skip(reason="disabled", message="Completion is switched off.")
-        if pause.is_paused():
+        skip = gate.refusal(self._settings.completion, snapshot)
+        if skip is not None and skip.reason == pause.CODE:
             self._engine.set_status(PAUSED)
-            return Skip(reason=pause.CODE, message=str(pause.refusal()))
-        if snapshot.language in settings.disabled_languages:
-            return Skip(
-                reason="language_disabled", message=f"Switched off for {snapshot.language}."
-            )
-        if snapshot.n_bytes > settings.max_document_bytes:
-            return Skip(
-                reason="document_too_large",
-                message=f"The document has {snapshot.n_bytes / 2**20:.1f} MiB; suggestions are "
-                f"made up to {settings.max_document_bytes / 2**20:g} MiB "
-                "(completion.max_document_bytes).",
-            )
-        return None
+        return skip
 
     def _remember(self, uri: str, account: Account) -> None:
         self._accounts.pop(uri, None)

@@ -69,7 +69,7 @@ class Draft:
         self.origin = "engine"
         # When there was something to show for the first time.
         self.shown_s = time.monotonic()
-        self._request = request
+        self.request = request
         self._shaper = shaper
         self._context_ms = context_ms
         self._model = model
@@ -137,13 +137,13 @@ class Draft:
 
     def completion(self, *, complete: bool) -> Completion:
         """The suggestion as it stands."""
-        eol = self._request.snapshot.eol
+        eol = self.request.snapshot.eol
         n_logprobs = len(self._logprobs)
         return Completion(
-            id=self._request.id,
+            id=self.request.id,
             text=self.text if eol == "\n" else self.text.replace("\n", eol),
-            line=self._request.line,
-            column=self._request.column,
+            line=self.request.line,
+            column=self.request.column,
             score=sum(self._logprobs) / n_logprobs if n_logprobs else 0.0,
             finish_reason="cut" if self.stop else self._finish,
             timings=self.timings,

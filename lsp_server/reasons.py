@@ -47,6 +47,7 @@ _REASONS: dict[str, Reason] = {
         "What the model wrote has hidden or misleading characters."
     ),
     "filtered_blank": Reason("What the model wrote is blank."),
+    "rejected": Reason("The same suggestion was turned down there a moment ago."),
     "answer_ms": Reason(
         "No line was ready in time.", "Raise completion.answer_ms, or take a smaller model."
     ),

@@ -669,6 +669,23 @@ async def test_on_a_cpu_nothing_is_written_ahead_unasked(
     assert service._ahead._work._task is None
 
 
+async def test_what_was_turned_down_is_not_suggested_again(serve: Serve) -> None:
+    """Nor what is left of it once a part is typed, nor while it grows; who asks for it gets it."""
+    service = serve(default="total(first)")
+    first = await service.complete(request("x = ‸\n", number=1))
+    assert isinstance(first, Completion)
+    service.dismissed(first.id)
+    partials: list[Completion] = []
+    for marked in ("x = ‸\n", "x = to‸\n"):
+        again = await service.complete(request(marked, number=2), partials.append)
+        assert isinstance(again, Skip)
+        assert again.reason == "rejected"
+    assert partials == []
+    invoked = msgspec.structs.replace(request("x = ‸\n", number=3), trigger="invoked")
+    assert text_of(await service.complete(invoked)) == "total(first)"
+    assert text_of(await service.complete(request("y = ‸\n", number=4))) == "total(first)"
+
+
 async def test_other_settings_write_something_else(serve: Serve) -> None:
     """What was there before is forgotten, as it is with the document."""
     service = serve(default="x")
