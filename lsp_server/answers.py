@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from lsprotocol import types as lsp
 
-from lsp_server.draft import Account
+from lsp_server.completion.draft import Account
 from lsp_server.positions import PositionEncoding, units_of
 from lsp_server.types import Completion, Skip, Snapshot
 

@@ -19,7 +19,7 @@ import msgspec
 
 from context.types import Segment
 from lsp_server import __version__, paths, settings
-from lsp_server.completion import CompletionService, new_request_id
+from lsp_server.completion.service import CompletionService, new_request_id
 from lsp_server.documents import TextDocument
 from lsp_server.engine import pause, spawn
 from lsp_server.engine.account import describe_estimate, describe_place

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from context.source import SUFFIXES
+from lsp_server.completion.draft import Account
 from lsp_server.documents import DocumentStore
-from lsp_server.draft import Account
 from lsp_server.errors import MidfillError
 from lsp_server.lifecycle.reporting import describe
 from lsp_server.types import (

@@ -27,7 +27,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from lsp_server.draft import Account
+from lsp_server.completion.draft import Account
 from lsp_server.errors import EngineUnavailableError
 from lsp_server.types import (
     Completion,

@@ -13,7 +13,7 @@ from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcInvalidParams
 
 from context.types import CursorScope, FileContext, Prompt, Snippet
-from lsp_server.draft import Account, Explanation
+from lsp_server.completion.draft import Account, Explanation
 from lsp_server.errors import DocumentError, StoreError, UsageError
 from lsp_server.handlers import HANDLERS
 from lsp_server.lifecycle.messages import PARAMS

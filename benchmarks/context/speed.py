@@ -23,8 +23,8 @@ from context.gather import gather
 from context.source import language_of
 from context.syntax import SyntaxTree
 from context.types import Budget, SourceFile
+from lsp_server.completion.draft import source_file
 from lsp_server.documents import Change, Span, TextDocument
-from lsp_server.draft import source_file
 from lsp_server.settings import ContextSettings
 from lsp_server.workspace.workspace import Workspace
 

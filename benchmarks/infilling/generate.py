@@ -17,7 +17,7 @@ from context.gather import gather
 from context.syntax import SyntaxTree
 from context.types import Budget, FileContext, Prompt, SourceFile
 from lsp_server import paths
-from lsp_server.draft import Draft
+from lsp_server.completion.draft import Draft
 from lsp_server.engine import spawn
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.launch import engine_options

@@ -15,7 +15,7 @@ from context.gather import gather
 from context.scope import leading
 from context.syntax import SyntaxTree
 from context.types import Budget, FileContext
-from lsp_server.draft import source_file
+from lsp_server.completion.draft import source_file
 from lsp_server.engine.client import EngineClient
 from lsp_server.positions import split_lines
 from lsp_server.postprocess.shape import Shaper

@@ -16,7 +16,7 @@ from lsp_server.errors import ModelNotFoundError, UsageError
 
 if TYPE_CHECKING:
     from context.rank import Dropped
-    from lsp_server.draft import Explanation
+    from lsp_server.completion.draft import Explanation
     from lsp_server.settings import Resolved, Settings
     from lsp_server.types import Completion, CompletionRequest, Skip, Status
 
@@ -125,7 +125,7 @@ def read_source(path: Path, max_bytes: int) -> str:
 
 def _request(path: Path, text: str, line: int, column: int) -> CompletionRequest:
     from context.source import language_of
-    from lsp_server.completion import new_request_id
+    from lsp_server.completion.service import new_request_id
     from lsp_server.documents import TextDocument
     from lsp_server.types import CompletionRequest
 
@@ -179,7 +179,7 @@ def _project_of(path: Path) -> tuple[Path, ...]:
 async def _complete(
     args: argparse.Namespace, resolved: Resolved, request: CompletionRequest, path: Path
 ) -> int:
-    from lsp_server.completion import CompletionService
+    from lsp_server.completion.service import CompletionService
     from lsp_server.types import Skip
 
     service = CompletionService(resolved, client_name="midfill complete", one_shot=True)

@@ -19,7 +19,7 @@ from benchmarks.infilling import command, generate, problems, report
 from benchmarks.infilling.problems import SETS, Problem, first_line
 from benchmarks.infilling.types import Generation, Record
 from benchmarks.records import read_run
-from lsp_server import asking
+from lsp_server.completion import asking
 from lsp_server.errors import MidfillError, UsageError
 from lsp_server.types import TokenChunk
 from tests.scripted_engine import write_script

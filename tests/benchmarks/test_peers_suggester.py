@@ -22,7 +22,7 @@ from benchmarks.peers.suggester import PeerSuggester
 from benchmarks.replay.types import Project, Target
 from context.budget import estimate_tokens
 from context.types import Prompt
-from lsp_server.asking import AROUND_CHARS, CPU_BUDGET, CPU_MAX_TOKENS
+from lsp_server.completion.asking import AROUND_CHARS, CPU_BUDGET, CPU_MAX_TOKENS
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.options import EngineOptions
 from lsp_server.errors import EngineError

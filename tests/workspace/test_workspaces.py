@@ -11,8 +11,8 @@ import pytest
 from context.gather import gather
 from context.syntax import SyntaxTree
 from context.types import Budget
+from lsp_server.completion.draft import source_file
 from lsp_server.documents import TextDocument
-from lsp_server.draft import source_file
 from lsp_server.settings import ContextSettings
 from lsp_server.types import Edit, Position, Snapshot
 from lsp_server.workspace.workspaces import Found, Workspaces

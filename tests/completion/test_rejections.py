@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lsp_server import rejections
-from lsp_server.rejections import Rejections
+from lsp_server.completion import rejections
+from lsp_server.completion.rejections import Rejections
 
 URI = "file:///a.py"
 

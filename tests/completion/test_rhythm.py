@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lsp_server.rhythm import Rhythm
+from lsp_server.completion.rhythm import Rhythm
 from lsp_server.settings import Mode
 
 

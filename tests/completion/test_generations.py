@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 import pytest
 
-from lsp_server import generations
-from lsp_server.generations import Generation, Generations, Place, Source
+from lsp_server.completion import generations
+from lsp_server.completion.generations import Generation, Generations, Place, Source
 from lsp_server.types import FinishReason, TokenChunk
 
 URI = "file:///a.py"

@@ -6,14 +6,14 @@ import contextlib
 from collections.abc import Callable
 
 from context.types import Prompt
-from lsp_server import asking
-from lsp_server.engine_link import EngineLink
+from lsp_server.completion import asking
+from lsp_server.completion.engine_link import EngineLink
+from lsp_server.completion.generations import Generations, place_of
+from lsp_server.completion.prompting import Prompts
+from lsp_server.completion.warmup import Spot, WarmUp
 from lsp_server.errors import MidfillError
-from lsp_server.generations import Generations, place_of
 from lsp_server.positions import split_lines
-from lsp_server.prompting import Prompts
 from lsp_server.types import Snapshot
-from lsp_server.warmup import Spot, WarmUp
 
 # Most clients ask right after an edit; the others give a hint of when they will.
 _TYPING_PAUSE_MS, _RESTING_PAUSE_MS = 15.0, 300.0

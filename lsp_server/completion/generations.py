@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from lsp_server.draft import source_file
+from lsp_server.completion.draft import source_file
+from lsp_server.completion.warmup import Spot
 from lsp_server.types import CompletionRequest, FinishReason, TokenChunk
-from lsp_server.warmup import Spot
 
 # A stream nobody follows goes on for so long: the key that was typed may be what it says.
 _GRACE_S = 0.25

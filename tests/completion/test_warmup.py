@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from lsp_server.warmup import WarmUp
+from lsp_server.completion.warmup import WarmUp
 
 
 async def test_only_what_was_wanted_last_is_evaluated() -> None:

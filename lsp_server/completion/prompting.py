@@ -10,11 +10,11 @@ from context import fim
 from context.gather import gather
 from context.syntax import SyntaxTree
 from context.types import FileContext, Prompt, SourceFile
-from lsp_server.draft import source_file
-from lsp_server.engine_link import EngineLink
+from lsp_server.completion.draft import source_file
+from lsp_server.completion.engine_link import EngineLink
+from lsp_server.completion.warmup import Spot
 from lsp_server.errors import MidfillError
 from lsp_server.types import CompletionRequest
-from lsp_server.warmup import Spot
 from lsp_server.workspace.workspaces import Found, Workspaces
 
 _N_DOCUMENTS = 32

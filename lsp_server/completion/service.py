@@ -13,19 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from context.types import FileContext, Prompt
-from lsp_server import asking, gate
 from lsp_server.acceptance.log import EventLog
 from lsp_server.acceptance.tracker import AcceptanceTracker
-from lsp_server.ahead import Ahead
-from lsp_server.draft import Account, Draft, Explanation
+from lsp_server.completion import asking, gate
+from lsp_server.completion.ahead import Ahead
+from lsp_server.completion.draft import Account, Draft, Explanation
+from lsp_server.completion.engine_link import PAUSED, EngineLink
+from lsp_server.completion.generations import Generations, Source, place_of
+from lsp_server.completion.prompting import Prompts
+from lsp_server.completion.rejections import Rejections
+from lsp_server.completion.rhythm import Rhythm
+from lsp_server.completion.scheduler import Scheduler
+from lsp_server.completion.warmup import Spot
 from lsp_server.engine import pause
-from lsp_server.engine_link import PAUSED, EngineLink
 from lsp_server.errors import MidfillError
-from lsp_server.generations import Generations, Source, place_of
-from lsp_server.prompting import Prompts
-from lsp_server.rejections import Rejections
-from lsp_server.rhythm import Rhythm
-from lsp_server.scheduler import Scheduler
 from lsp_server.settings import Resolved, Settings
 from lsp_server.types import (
     Completion,
@@ -39,7 +40,6 @@ from lsp_server.types import (
     Status,
     TokenChunk,
 )
-from lsp_server.warmup import Spot
 from lsp_server.workspace.workspaces import OnProgress, Workspaces
 
 log = logging.getLogger("midfill.completion")

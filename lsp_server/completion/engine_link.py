@@ -9,7 +9,7 @@ from typing import Any
 
 from context.rank import Allowance
 from context.types import Budget, Prompt
-from lsp_server import asking
+from lsp_server.completion import asking
 from lsp_server.engine import pause
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.launch import adapters, engine_options, tell_change, unmeasured

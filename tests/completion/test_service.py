@@ -12,11 +12,13 @@ import msgspec
 import pytest
 
 from context.types import Prompt
-from lsp_server import asking, settings
+from lsp_server import settings
 from lsp_server.acceptance.store import read_events
-from lsp_server.completion import CompletionService, build_service
+from lsp_server.completion import asking
+from lsp_server.completion.draft import Explanation, source_file
+from lsp_server.completion.service import CompletionService, build_service
+from lsp_server.completion.warmup import Spot
 from lsp_server.documents import TextDocument
-from lsp_server.draft import Explanation, source_file
 from lsp_server.engine import pause, spawn
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.protocol import Adapter, StateChange
@@ -29,7 +31,6 @@ from lsp_server.types import (
     Status,
     Trigger,
 )
-from lsp_server.warmup import Spot
 from tests.scripted_engine import write_script
 
 Serve = Callable[..., CompletionService]
