@@ -47,8 +47,9 @@ class LspServer:
     ) -> None:
         layers: dict[str, dict[str, Any]] = {
             "engine": {"n_slots": 1, "kv_store_mib": 0, "idle_exit_s": _ENGINE_IDLE_S},
-            # What is in the cache must depend on the requests alone, not on the time between.
-            "completion": {"warm_up": False},
+            # What is in the cache must depend on the requests alone, not on the time between. And
+            # the keys of a replay come in nobody's rhythm.
+            "completion": {"warm_up": False, "mode": "eager"},
         }
         for section, values in (settings or {}).items():
             layers[section] = {**layers.get(section, {}), **values}
