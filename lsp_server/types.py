@@ -164,6 +164,8 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
         origin: ``engine`` or ``cache``.
         model: id of the model.
         complete: False while the text still grows.
+        identity: the same for what is left of a suggestion once a part of it was typed; "" while
+            it grows.
     """
 
     id: str
@@ -177,6 +179,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     origin: str = "engine"
     model: str = ""
     complete: bool = True
+    identity: str = ""
 
 
 class Skip(msgspec.Struct, frozen=True, kw_only=True):

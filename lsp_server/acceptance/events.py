@@ -77,6 +77,16 @@ class Shown(_Event, frozen=True, kw_only=True):
     evidence: Evidence
 
 
+class Continued(_Event, frozen=True, kw_only=True):
+    """A part of a suggestion was typed, and what is left of it is shown as the answer.
+
+    Args:
+        of: id of the suggestion that was shown first; what becomes of it is told under that id.
+    """
+
+    of: str
+
+
 class Accepted(_Event, frozen=True, kw_only=True):
     """The user took the whole suggestion of ``n_chars`` characters."""
 
@@ -127,7 +137,17 @@ class Failed(_Event, frozen=True, kw_only=True):
     reason: str
 
 
-Event = Requested | Shown | Accepted | PartiallyAccepted | Dismissed | Retained | Written | Failed
+Event = (
+    Requested
+    | Shown
+    | Continued
+    | Accepted
+    | PartiallyAccepted
+    | Dismissed
+    | Retained
+    | Written
+    | Failed
+)
 
 COMMON_FIELDS = ("kind", *_Event.__struct_fields__)
 KINDS = frozenset(str(kind.__struct_config__.tag) for kind in get_args(Event))

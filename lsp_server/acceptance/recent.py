@@ -9,6 +9,7 @@ import msgspec
 
 from lsp_server.acceptance.events import (
     Accepted,
+    Continued,
     Dismissed,
     Event,
     Failed,
@@ -27,8 +28,8 @@ class Outcome(msgspec.Struct, kw_only=True):
         ts: when it was made, in seconds since 1970.
         client: the editor's name.
         language: LSP language id.
-        became: ``shown``, ``accepted``, ``partially_accepted``, ``dismissed``, ``empty``, or
-            ``unknown`` while nothing is known.
+        became: ``shown``, ``continued`` where the suggestion before goes on, ``accepted``,
+            ``partially_accepted``, ``dismissed``, ``empty``, or ``unknown`` while nothing is known.
         reason: code of an empty answer.
         n_chars: size of the suggestion.
         latency_ms: until it could be shown.
@@ -55,6 +56,8 @@ class Outcome(msgspec.Struct, kw_only=True):
             return f"{self.reason}: {self.meaning.text}"
         if self.became == "unknown":
             return "no answer yet, or not shown"
+        if self.became == "continued":
+            return "what was suggested before goes on"
         how = self.became.replace("partially_accepted", "accepted in part")
         return f"{how}, {self.n_chars:,} characters after {self.latency_ms:,.0f} ms"
 
@@ -86,6 +89,8 @@ def outcomes(events: Iterable[Event], *, overtaken: bool = False) -> list[Outcom
             case Shown():
                 outcome.became, outcome.n_chars = "shown", event.n_chars
                 outcome.latency_ms = event.latency_ms
+            case Continued():
+                outcome.became = "continued"
             case Accepted():
                 outcome.became = "accepted"
             case PartiallyAccepted() if outcome.became != "accepted":

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from lsp_server.acceptance.events import (
     Accepted,
+    Continued,
     Dismissed,
     Event,
     Evidence,
@@ -56,10 +57,15 @@ class _Suggestion:
     accepted: bool = False
     dismissed: bool = False
     n_accepted_chars: int = 0
+    # The one that was shown first, of which this is what is left to type.
+    first: str = ""
 
 
 class AcceptanceTracker:
     """Turns what the server and its client do with suggestions into events.
+
+    What is left of a suggestion once a part of it was typed is the same suggestion: it is shown
+    once, and accepted once.
 
     A client that never says what it shows: a non-empty answer that was not superseded counts as
     shown, as an assumption (evidence ``answered``). From a client's first ``didShowCompletion`` on,
@@ -98,6 +104,7 @@ class AcceptanceTracker:
         self._max_tracked = max_tracked
         self._suggestions: dict[str, _Suggestion] = {}
         self._newest: dict[str, str] = {}
+        self._first: dict[str, str] = {}
         self._later = later or _on_loop
         self._retention = Retention(self._retained, self._later)
         self._n_written = self._n_accepted = 0
@@ -210,6 +217,9 @@ class AcceptanceTracker:
         suggestion.score = completion.score
         suggestion.model = completion.model or suggestion.model
         suggestion.answered = suggestion.answered or completion.complete
+        if completion.origin == "cache" and not completion.complete:
+            return None  # it may turn out to be what is left of one that was shown
+        self._identify(completion, suggestion)
         if suggestion.announced:
             return self._show(completion.id, suggestion, "client")
         if self.client_announces or not completion.complete:
@@ -217,6 +227,16 @@ class AcceptanceTracker:
         if self._newest.get(request.snapshot.uri, request.id) != request.id:
             return Skip(reason="superseded", message="A newer request was made meanwhile.")
         return self._show(completion.id, suggestion, "answered")
+
+    def _identify(self, completion: Completion, suggestion: _Suggestion) -> None:
+        """Find the suggestion of which this one is what is left once a part was typed."""
+        if not completion.identity:
+            return
+        first = self._first.get(completion.identity, "")
+        if first != completion.id and first in self._suggestions:
+            suggestion.first = first
+        else:
+            _put(self._first, completion.identity, completion.id, self._max_tracked)
 
     def shown(self, completion_id: str) -> Skip | None:
         """The client says that it shows the suggestion."""
@@ -234,13 +254,18 @@ class AcceptanceTracker:
         suggestion = self._suggestions.get(completion_id)
         if suggestion is None or not suggestion.text:
             return _unknown(completion_id)
-        if suggestion.accepted:
+        if suggestion.accepted or self._whole(suggestion).accepted:
             return Skip(reason="already_accepted", message="It was accepted before.")
         self._show(completion_id, suggestion, "accepted")
-        suggestion.accepted = True
+        suggestion.accepted = self._whole(suggestion).accepted = True
         self._took(completion_id, suggestion, len(suggestion.text))
-        self._append(Accepted, completion_id, suggestion, n_chars=len(suggestion.text))
+        name = suggestion.first or completion_id
+        self._append(Accepted, name, suggestion, n_chars=len(suggestion.text))
         return None
+
+    def _whole(self, suggestion: _Suggestion) -> _Suggestion:
+        """The suggestion as it was shown first."""
+        return self._suggestions.get(suggestion.first, suggestion)
 
     def partially_accepted(self, completion_id: str, n_utf16: int) -> Skip | None:
         """The user took the beginning of the suggestion; all of it counts as accepted.
@@ -261,7 +286,8 @@ class AcceptanceTracker:
             return self.accepted(completion_id)
         self._show(completion_id, suggestion, "accepted")
         self._took(completion_id, suggestion, n_chars)
-        self._append(PartiallyAccepted, completion_id, suggestion, n_chars=n_chars)
+        name = suggestion.first or completion_id
+        self._append(PartiallyAccepted, name, suggestion, n_chars=n_chars)
         return None
 
     def dismissed(self, completion_id: str, reason: str = "rejected") -> Skip | None:
@@ -276,7 +302,7 @@ class AcceptanceTracker:
         if not suggestion.shown:
             return Skip(reason="not_shown", message="It was not shown.")
         suggestion.dismissed = True
-        self._append(Dismissed, completion_id, suggestion, reason=reason)
+        self._append(Dismissed, suggestion.first or completion_id, suggestion, reason=reason)
         return None
 
     def failed(self, request: CompletionRequest, reason: str, *, model: str = "") -> None:
@@ -344,6 +370,13 @@ class AcceptanceTracker:
         if suggestion.shown:
             return Skip(reason="already_shown", message="It was logged as shown before.")
         suggestion.shown = True
+        whole = self._whole(suggestion)
+        if whole is not suggestion and whole.shown:
+            # It has stood before the user's eyes all the time.
+            self._append(Continued, completion_id, suggestion, of=suggestion.first)
+            return None
+        whole.shown = True
+        completion_id = suggestion.first or completion_id
         self._append(
             Shown,
             completion_id,

@@ -135,7 +135,7 @@ class Draft:
             n_generated=len(self._logprobs),
         )
 
-    def completion(self, *, complete: bool) -> Completion:
+    def completion(self, *, complete: bool, identity: str = "") -> Completion:
         """The suggestion as it stands."""
         eol = self.request.snapshot.eol
         n_logprobs = len(self._logprobs)
@@ -150,6 +150,7 @@ class Draft:
             origin=self.origin,
             model=self._model,
             complete=complete,
+            identity=identity,
         )
 
     def explain(self, context: FileContext, related: Chosen, prompt: Prompt) -> Explanation:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, Callable
 from typing import NamedTuple
@@ -27,6 +28,7 @@ _MAX_KEPT_BYTES = 16 * 1024 * 1024
 # Editors close brackets and quotes as they are opened.
 _CLOSERS = frozenset(b")]}\"'`>")
 _MAX_CLOSERS = 3
+_numbers = itertools.count(1)
 
 
 class Place(NamedTuple):
@@ -71,6 +73,7 @@ class Generation:
 
     def __init__(self, place: Place, stream: AsyncGenerator[TokenChunk]) -> None:
         self.place = place
+        self.number = next(_numbers)
         self._chunks: list[TokenChunk] = []
         self._ends: list[int] = []
         self._raw = bytearray()
@@ -304,6 +307,18 @@ class Source:
     def origin(self) -> str:
         """``cache`` where an earlier request's stream serves this one, else ``engine``."""
         return "engine" if self._found is None or self._is_own else "cache"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the stream is there already."""
+        return self._found is not None and not self._found.generation.running
+
+    def identity(self, shown: str) -> str:
+        """Names what is shown: the same from wherever in it the request came."""
+        if self._found is None:
+            return ""
+        end = len(self._found.typed) + len(shown.encode("utf-8", "replace"))
+        return f"{self._found.generation.number}:{end}"
 
     async def chunks(
         self, begin: Callable[[], AsyncGenerator[TokenChunk]]

@@ -329,7 +329,8 @@ class CompletionService:
         async with contextlib.aclosing(stream):
             async for chunk in stream:
                 draft.origin = source.origin
-                if draft.take(chunk) and on_partial and not self._was_rejected(draft, context):
+                is_news = draft.take(chunk) and not source.is_whole
+                if is_news and on_partial and not self._was_rejected(draft, context):
                     partial = draft.completion(complete=False)
                     if self._tracker:
                         self._tracker.answered(partial, request)
@@ -354,7 +355,7 @@ class CompletionService:
         self._rejections.made(
             request.id, request.snapshot.uri, context.scope.line_before, draft.text
         )
-        return draft.completion(complete=True)
+        return draft.completion(complete=True, identity=source.identity(draft.text))
 
     def _was_rejected(self, draft: Draft, context: FileContext, *, complete: bool = False) -> bool:
         """Whether the user turned this very suggestion down; who asks for one gets it again."""

@@ -10,6 +10,7 @@ import pytest
 from lsp_server.acceptance import events
 from lsp_server.acceptance.events import (
     Accepted,
+    Continued,
     Dismissed,
     Event,
     Failed,
@@ -25,6 +26,7 @@ COMMON: dict[str, Any] = {"completion_id": "c", "ts": 1.5, "session": "s"}
 EVENTS: list[Event] = [
     makers.requested("c"),
     makers.shown("c"),
+    Continued(**COMMON, of="b"),
     Accepted(**COMMON, n_chars=3),
     PartiallyAccepted(**COMMON, n_chars=2),
     Dismissed(**COMMON, reason="escape"),

@@ -364,3 +364,68 @@ def test_what_is_written_is_counted(bench: Bench) -> None:
     assert [(event.n_chars, event.n_accepted) for event in found] == [(7, 0), (5, 5)]
     bench.tracker.close()
     assert len([event for event in bench.log.events if isinstance(event, Written)]) == 2
+
+
+# -- the same suggestion again -----------------------------------------------------------
+
+
+def go_on(bench: Bench, completion_id: str, text: str, identity: str = "1:12") -> Skip | None:
+    """A request behind a part that was typed, answered with the rest of the suggestion."""
+    asked = request(completion_id)
+    bench.tracker.requested(asked)
+    rest = completion(completion_id, text)
+    rest = msgspec.structs.replace(rest, origin="cache", identity=identity)
+    partial = msgspec.structs.replace(rest, complete=False, identity="")
+    assert bench.tracker.answered(partial, asked) is None
+    return bench.tracker.answered(rest, asked)
+
+
+def start(bench: Bench, text: str = "return a + b") -> None:
+    """The suggestion as it is shown first."""
+    asked = request("c1")
+    bench.tracker.requested(asked)
+    whole = msgspec.structs.replace(completion("c1", text), identity="1:12")
+    bench.tracker.answered(whole, asked)
+
+
+def kinds(bench: Bench) -> list[tuple[str, str]]:
+    """Events but requests, with the ids that they are about."""
+    return [
+        (type(event).__name__, event.completion_id)
+        for event in bench.log.events
+        if not isinstance(event, Requested)
+    ]
+
+
+def test_what_is_left_of_a_suggestion_is_the_same_one(bench: Bench) -> None:
+    """Shown once, accepted once, under the id it had first."""
+    start(bench)
+    go_on(bench, "c2", "turn a + b")
+    go_on(bench, "c3", " a + b")
+    bench.tracker.accepted("c3")
+    bench.tracker.accepted("c1")
+    assert kinds(bench) == [
+        ("Shown", "c1"), ("Continued", "c2"), ("Continued", "c3"), ("Accepted", "c1"),
+    ]  # fmt: skip
+    event = bench.log.events[-1]
+    assert isinstance(event, Accepted)
+    assert event.n_chars == len(" a + b")
+
+
+def test_another_end_is_another_suggestion(bench: Bench) -> None:
+    """So is one of another stream."""
+    start(bench)
+    go_on(bench, "c2", "turn a", identity="1:8")
+    go_on(bench, "c3", "turn a + b", identity="2:12")
+    assert kinds(bench) == [("Shown", "c1"), ("Shown", "c2"), ("Shown", "c3")]
+
+
+def test_a_client_that_announces_shows_it_once(bench: Bench) -> None:
+    """However often it says so."""
+    bench.tracker.client_announces = True
+    start(bench)
+    bench.tracker.shown("c1")
+    go_on(bench, "c2", "turn a + b")
+    bench.tracker.shown("c2")
+    bench.tracker.dismissed("c2")
+    assert kinds(bench) == [("Shown", "c1"), ("Continued", "c2"), ("Dismissed", "c1")]

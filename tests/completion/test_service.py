@@ -610,6 +610,7 @@ async def test_whoever_types_what_is_suggested_needs_no_other_suggestion(
     ]
     origins = [answer.origin for answer in answers if isinstance(answer, Completion)]
     assert origins == ["engine", "cache", "cache", "cache", "cache"]
+    assert len({answer.identity for answer in answers if isinstance(answer, Completion)}) == 1
     assert lanes.count("interactive") == 1
     other = await service.complete(request("def f(first, second):\n    return s‸\n"))
     assert isinstance(other, Completion)
