@@ -7,11 +7,14 @@ import datetime
 import re
 import sys
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lsp_server.errors import UsageError
 
 if TYPE_CHECKING:
+    from lsp_server.acceptance.events import Event
     from lsp_server.acceptance.report import GroupBy, Report, Tally
 
 _SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -37,7 +40,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="LIST",
         help="group by any of language, model, client (default: language,model)",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a page with charts that needs no network"
+    )
     parser.add_argument("--clear", action="store_true", help="delete the whole log")
     parser.add_argument("--yes", action="store_true", help="with --clear: do not ask")
     parser.set_defaults(func=run)
@@ -63,8 +70,11 @@ def run(args: argparse.Namespace) -> int:
 
     since_ts = None if args.since is None else since(args.since, time.time())
     by = _groupings(args.by)
-    report = summarise(read_events(since_ts=since_ts), by)
-    if args.json:
+    events = list(read_events(since_ts=since_ts))
+    report = summarise(events, by)
+    if args.html:
+        _write_page(args.html, report, events, since_ts)
+    elif args.json:
         _print_json({**report.as_json(), "since": _iso(since_ts)})
     elif report.total.requested or report.total.shown:
         _print_table(report, since_ts)
@@ -134,6 +144,26 @@ def _clear(*, assume_yes: bool, as_json: bool) -> int:
     else:
         print(f"Deleted {n_deleted} events.")
     return 0
+
+
+def _write_page(
+    path: Path, report: Report, events: Sequence[Event], since_ts: float | None
+) -> None:
+    from lsp_server.acceptance.history import days
+    from lsp_server.acceptance.page import page
+
+    since_text = _local(since_ts) if since_ts is not None else ""
+    text = page(report, days(events), since=since_text, made=datetime.datetime.now())
+    path = path.expanduser()
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"The page cannot be written to {path}: {error.strerror or error}.",
+            code="page_unwritable",
+            hint="Name another file.",
+        ) from error
+    print(f"Written to {path}. Open it in a browser.")
 
 
 def _print_json(value: dict[str, Any]) -> None:

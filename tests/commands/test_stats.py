@@ -143,3 +143,14 @@ def test_clear_with_yes(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--clear", "--yes", "--json") == 0
     assert json.loads(capsys.readouterr().out) == {"deleted": 2}
     assert list(read_events()) == []
+
+
+def test_a_page_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """To the file that is named; one that cannot be written to is told with a reason."""
+    fill(requested("a"), shown("a"), accepted("a"))
+    assert run("--html", str(tmp_path / "page.html")) == 0
+    assert "page.html" in capsys.readouterr().out
+    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
+    with pytest.raises(UsageError) as caught:
+        run("--html", str(tmp_path / "nowhere" / "page.html"))
+    assert caught.value.code == "page_unwritable"

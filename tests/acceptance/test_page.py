@@ -1,0 +1,105 @@
+"""The page with charts."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import msgspec
+
+from lsp_server.acceptance.events import Event, Failed, Retained, Written
+from lsp_server.acceptance.history import LATENCY_BOUNDS_MS, days, latency_counts
+from lsp_server.acceptance.page import page
+from lsp_server.acceptance.report import summarise
+from tests.acceptance.makers import accepted, shown
+
+MADE = datetime.datetime(2026, 3, 4, 12, 0)
+COMMON: dict[str, Any] = {"session": "s1", "language": "python", "model": "0.5b"}
+
+
+def at(event: Event, day: int) -> Event:
+    """The event on a day of March."""
+    moment = datetime.datetime(2026, 3, day, 12, 0)
+    return msgspec.structs.replace(event, ts=moment.timestamp())
+
+
+EVENTS: list[Event] = [
+    at(shown("a"), 1), at(accepted("a"), 1), at(shown("b"), 1),
+    at(shown("c"), 3), at(accepted("c"), 4),
+    at(Written(**COMMON, ts=0, completion_id="", n_chars=90, n_accepted=24), 3),
+    at(Retained(**COMMON, ts=0, completion_id="a", n_chars=12, n_kept=9, after_s=120.0), 1),
+    at(Failed(**COMMON, ts=0, completion_id="d", reason="<script>"), 2),
+]  # fmt: skip
+
+
+class Checker(HTMLParser):
+    """Finds tags that are not closed, and anything that would be fetched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note it."""
+        self.fetched += [str(value) for name, value in attrs if name in ("src", "href")]
+        if tag not in ("meta", "line", "rect"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """It must be the one that was opened last."""
+        if tag not in ("line", "rect"):
+            assert self.open.pop() == tag
+
+
+def test_days_are_whole_and_without_gaps() -> None:
+    """An accept counts on the day on which its suggestion was shown."""
+    found = days(EVENTS)
+    assert [(d.date.day, d.n_shown, d.n_accepted, d.n_chars) for d in found] == [
+        (1, 2, 1, 0), (2, 0, 0, 0), (3, 1, 1, 90), (4, 0, 0, 0),
+    ]  # fmt: skip
+    assert [d.rate for d in found] == [0.5, None, 1.0, None]
+    assert [d.date.day for d in days(EVENTS, last=2)] == [3, 4]
+    assert days([]) == []
+
+
+def test_latencies_fall_into_buckets() -> None:
+    """A bound belongs to its bucket; the last has none."""
+    counts = latency_counts([10, 50, 51, 3200, 99_999])
+    assert counts[0] == 2
+    assert counts[1] == 1
+    assert counts[-2:] == [1, 1]
+    assert len(counts) == len(LATENCY_BOUNDS_MS) + 1
+
+
+def test_the_page_stands_alone_and_is_well_formed() -> None:
+    """Nothing is fetched, nothing is run, and what the log holds is text."""
+    text = page(summarise(EVENTS), days(EVENTS), since="1 March", made=MADE)
+    checker = Checker()
+    checker.feed(text)
+    assert checker.open == []
+    assert checker.fetched == []
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+def test_the_page_says_what_the_table_says() -> None:
+    """Rate, characters, what is kept, and each day."""
+    text = page(summarise(EVENTS), days(EVENTS), since="", made=MADE)
+    cards = re.findall(r'<div class="card"><b>([^<]*)</b>', text)
+    assert cards[:4] == ["67%", "3", "27%", "75%"]
+    assert "2026-03-01: 2 shown, 1 accepted" in text
+    assert "python · 0.5b" in text
+
+
+def test_an_empty_log_makes_a_page() -> None:
+    """Without charts."""
+    text = page(summarise([]), [], since="", made=MADE)
+    assert "<svg" not in text
+    checker = Checker()
+    checker.feed(text)
+    assert checker.open == []
