@@ -179,9 +179,11 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         enabled: whether events are written at all; they never hold source text.
+        keep_days: older events are deleted when the log is opened; 0 keeps all.
     """
 
     enabled: bool = True
+    keep_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -48,6 +48,7 @@ class EventLog:
             writer's thread when there is none.
         max_waiting: events kept in memory while they cannot be written; the oldest go first.
         retry_s: first and longest pause between two tries, in seconds.
+        keep_s: older events are deleted when the log is opened; 0 keeps all.
     """
 
     def __init__(
@@ -57,9 +58,10 @@ class EventLog:
         on_warning: OnWarning | None = None,
         max_waiting: int = 10_000,
         retry_s: tuple[float, float] = (1.0, 30.0),
+        keep_s: float = 0.0,
     ) -> None:
         self.n_dropped = 0
-        self._store = EventStore(folder)
+        self._store = EventStore(folder, keep_s=keep_s)
         self._on_warning = on_warning
         self._max_waiting = max_waiting
         self._retry_s = retry_s

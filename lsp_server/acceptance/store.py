@@ -39,9 +39,11 @@ class EventStore:
 
     Args:
         folder: where the database lies; by default the state folder.
+        keep_s: older events are deleted when the database is opened; 0 keeps all.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, *, keep_s: float = 0.0) -> None:
+        self._keep_s = keep_s
         self.path = (folder or paths.state_dir()).absolute() / DATABASE
         self.set_aside: list[Path] = []
         self._connection: sqlite3.Connection | None = None
@@ -130,6 +132,10 @@ class EventStore:
                 damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
                 raise damage
         migrate(connection)
+        if self._keep_s > 0:
+            oldest = time.time() - self._keep_s
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute("DELETE FROM events WHERE ts < ?", (oldest,))
         return connection
 
     def _put_aside(self) -> None:

@@ -45,6 +45,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     form.add_argument(
         "--html", type=Path, metavar="FILE", help="write a page with charts that needs no network"
     )
+    form.add_argument(
+        "--export", type=Path, metavar="FILE",
+        help="write all events to a file: .csv, or .jsonl with an object a line",
+    )  # fmt: skip
     parser.add_argument("--clear", action="store_true", help="delete the whole log")
     parser.add_argument("--yes", action="store_true", help="with --clear: do not ask")
     parser.set_defaults(func=run)
@@ -72,7 +76,9 @@ def run(args: argparse.Namespace) -> int:
     by = _groupings(args.by)
     events = list(read_events(since_ts=since_ts))
     report = summarise(events, by)
-    if args.html:
+    if args.export:
+        _export(args.export, events)
+    elif args.html:
         _write_page(args.html, report, events, since_ts)
     elif args.json:
         _print_json({**report.as_json(), "since": _iso(since_ts)})
@@ -146,6 +152,33 @@ def _clear(*, assume_yes: bool, as_json: bool) -> int:
     return 0
 
 
+def _export(path: Path, events: Sequence[Event]) -> None:
+    from lsp_server.acceptance.export import FORMS, write
+
+    form = FORMS.get(path.suffix.lower())
+    if form is None:
+        raise UsageError(
+            f"{path.name} does not say in which form events are to be written.",
+            code="unknown_form",
+            hint=f"Name a file that ends in {' or '.join(FORMS)}.",
+        )
+    path = path.expanduser()
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            write(events, file, form)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    print(f"{len(events):,} events are written to {path}.")
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"{path} cannot be written: {error.strerror or error}.",
+        code="file_unwritable",
+        hint="Name another file.",
+    )
+
+
 def _write_page(
     path: Path, report: Report, events: Sequence[Event], since_ts: float | None
 ) -> None:
@@ -158,11 +191,7 @@ def _write_page(
     try:
         path.write_text(text, "utf-8")
     except OSError as error:
-        raise UsageError(
-            f"The page cannot be written to {path}: {error.strerror or error}.",
-            code="page_unwritable",
-            hint="Name another file.",
-        ) from error
+        raise _unwritable(path, error) from error
     print(f"Written to {path}. Open it in a browser.")
 
 

@@ -413,7 +413,10 @@ def build_service(
     resolved = load({})
     if not resolved.settings.acceptance_log.enabled:
         return CompletionService(resolved, load=load, client_name=client_name)
-    event_log = EventLog(on_warning=lambda error: service.warn(error))
+    event_log = EventLog(
+        on_warning=lambda error: service.warn(error),
+        keep_s=86_400.0 * resolved.settings.acceptance_log.keep_days,
+    )
     tracker = AcceptanceTracker(event_log, session=uuid.uuid4().hex)
     service = CompletionService(
         resolved, load=load, tracker=tracker, event_log=event_log, client_name=client_name

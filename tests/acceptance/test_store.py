@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from lsp_server.acceptance import store as store_module
@@ -241,3 +243,16 @@ def test_clear_beside_a_running_writer(tmp_path: Path) -> None:
 def test_clear_without_a_log(tmp_path: Path) -> None:
     """Clearing where nothing was logged deletes nothing."""
     assert clear_events(tmp_path / "none") == 0
+
+
+def test_old_events_go_when_the_log_is_opened(tmp_path: Path) -> None:
+    """If they are to be kept for some time only."""
+    now = time.time()
+    events = [msgspec.structs.replace(makers.shown(f"c{n}"), ts=now - n * 86_400) for n in range(5)]
+    store = EventStore(tmp_path)
+    store.write([("w", n, *to_row(event)) for n, event in enumerate(events)])
+    store.close()
+    store = EventStore(tmp_path, keep_s=2.5 * 86_400)
+    store.write([("v", 1, *to_row(msgspec.structs.replace(makers.shown("new"), ts=now)))])
+    store.close()
+    assert {event.completion_id for event in read_events(tmp_path)} == {"c0", "c1", "c2", "new"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import io
 import json
 import sys
@@ -153,4 +154,20 @@ def test_a_page_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
     with pytest.raises(UsageError) as caught:
         run("--html", str(tmp_path / "nowhere" / "page.html"))
-    assert caught.value.code == "page_unwritable"
+    assert caught.value.code == "file_unwritable"
+
+
+@pytest.mark.parametrize("name", ["events.csv", "events.jsonl"])
+def test_events_are_exported(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All of them, with every field; the name says in which form."""
+    fill(requested("a"), shown("a"), accepted("a"))
+    assert run("--export", str(tmp_path / name)) == 0
+    assert "3 events" in capsys.readouterr().out
+    with (tmp_path / name).open(newline="") as file:
+        rows = [*csv.DictReader(file)] if name.endswith("csv") else [*map(json.loads, file)]
+    assert [row["kind"] for row in rows] == ["requested", "shown", "accepted"]
+    assert {row["completion_id"] for row in rows} == {"a"}
+    assert int(rows[1]["n_chars"]) == 12
+    with pytest.raises(UsageError) as caught:
+        run("--export", "events.xls")
+    assert caught.value.code == "unknown_form"
