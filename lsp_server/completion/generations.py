@@ -310,8 +310,10 @@ class Source:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all of the stream is there already."""
-        return self._found is not None and not self._found.generation.running
+        """Whether all that an earlier request's stream says is there already."""
+        if self._found is None or self._is_own:
+            return False
+        return not self._found.generation.running
 
     def identity(self, shown: str) -> str:
         """Names what is shown: the same from wherever in it the request came."""

@@ -113,6 +113,8 @@ async def test_outcomes_reach_a_log_of_the_servers_own(
     await server.open("a.py", "pr")
     await server.accept(await server.suggest(0, 2), 3)
     await server.dismiss(await server.suggest(0, 2))
+    # What was turned down is not suggested again at its place.
+    await server.open("b.py", "pr")
     # Answered when everything before it is stored.
     await server.accept(await server.suggest(0, 2), 99)
     with sqlite3.connect(server.state_dir / "events.sqlite") as log:
