@@ -60,7 +60,12 @@ class Prompts:
         return budget.n_context_tokens if self._engine.knows_repositories else 0
 
     def at(
-        self, where: CompletionRequest | Spot, *, resting: bool = False, alone: bool = False
+        self,
+        where: CompletionRequest | Spot,
+        *,
+        resting: bool = False,
+        alone: bool = False,
+        read: tuple[SourceFile, int] | None = None,
     ) -> Gathered:
         """The prompt of a cursor position.
 
@@ -68,9 +73,10 @@ class Prompts:
             where: the position.
             resting: whether the user makes a pause, in which more may be new to the prompt.
             alone: of the open file only.
+            read: the text and the cursor as ``source_file`` gives them, where that is known.
         """
         snapshot = where.snapshot
-        file, cursor = source_file(snapshot, where.line, where.column)
+        file, cursor = read or source_file(snapshot, where.line, where.column)
         tree = self._tree(snapshot.uri, file)
         context = gather(file, tree, cursor, self._engine.budget)
         allowance = None if self._at_once else self._engine.allowance(resting=resting)

@@ -17,9 +17,9 @@ from lsp_server.acceptance.log import EventLog
 from lsp_server.acceptance.tracker import AcceptanceTracker
 from lsp_server.completion import asking, gate
 from lsp_server.completion.ahead import Ahead
-from lsp_server.completion.draft import Account, Draft, Explanation
+from lsp_server.completion.draft import Account, Draft, Explanation, source_file
 from lsp_server.completion.engine_link import PAUSED, EngineLink
-from lsp_server.completion.generations import Generations, Source, place_of
+from lsp_server.completion.generations import Generations, Place, Source
 from lsp_server.completion.prompting import Prompts
 from lsp_server.completion.rejections import Rejections
 from lsp_server.completion.rhythm import Rhythm
@@ -306,9 +306,10 @@ class CompletionService:
             await self.indexed()
 
         started_s = time.monotonic()
-        source = Source(self._generations, request.snapshot.uri, place_of(request))
+        read = file, cursor = source_file(request.snapshot, request.line, request.column)
+        source = Source(self._generations, file.path, Place(file.data, cursor))
         is_known = source.origin == "cache"
-        context, found, prompt = self._prompts.at(request, alone=is_known)
+        context, found, prompt = self._prompts.at(request, alone=is_known, read=read)
         if context.scope.kind == "comment" and context.scope.line_after.strip():
             return Skip(reason="inside_comment", message="The cursor is inside a comment.")
         context_ms = 1000 * (time.monotonic() - started_s)
@@ -321,9 +322,9 @@ class CompletionService:
         answer_by_s = (request.received_s or started_s) + self._settings.completion.answer_ms / 1000
 
         def begin() -> AsyncGenerator[TokenChunk]:
-            # The stream that was there before turned out to say something else.
-            wanted = self._prompts.at(request).prompt if is_known else prompt
-            return self._engine.generate(wanted)
+            # Of a stream that turned out to say something else only the open file was asked about.
+            whole = self._prompts.at(request, read=read).prompt if is_known else prompt
+            return self._engine.generate(whole)
 
         stream = source.chunks(begin)
         async with contextlib.aclosing(stream):

@@ -56,7 +56,7 @@ def test_a_crash_is_an_error(run_script: Callable[[str], None]) -> None:
 def test_an_interruption_ends_the_process(run_script: Callable[[str], None]) -> None:
     """Ctrl-C while it measures leaves no process behind."""
     run_script(
-        "import os, time\nprint(f'{{\"progress\": 0.{os.getpid()}}}', flush=True)\ntime.sleep(600)"
+        "import os, signal\nprint(f'{{\"progress\": 0.{os.getpid()}}}', flush=True)\nsignal.pause()"
     )
     pids: list[int] = []
 

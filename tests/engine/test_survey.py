@@ -185,7 +185,7 @@ async def test_a_model_that_cannot_be_measured_is_dropped(
 
 async def test_an_interrupted_process_is_ended(run_script: Callable[[str], None]) -> None:
     """The process of an interrupted measurement does not stay behind."""
-    run_script("import time; print('{}', flush=True); time.sleep(600)")
+    run_script("import signal; print('{}', flush=True); signal.pause()")
     task = asyncio.create_task(survey_module._measure(A))
     processes: list[asyncio.subprocess.Process] = []
     create = asyncio.create_subprocess_exec
