@@ -87,14 +87,16 @@ class Strip:
         self.n_moved += max((abs(block.shift) for block in plan.blocks), default=0)
         return index
 
-    def _evaluate(self, tokens: Sequence[int], start: int, end: int) -> int:
+    def _evaluate(self, tokens: Sequence[int], start: int, end: int, first_logits: int = -1) -> int:
         from lsp_server.engine.llama.model import Entry
 
         n_most = self._llama.n_ubatch
+        first_logits = first_logits if first_logits >= 0 else len(tokens) - 1
         for first in range(start, end, n_most):
             piece = range(first, min(first + n_most, end))
-            last = len(tokens) - 1
-            self._llama.decode([Entry(tokens[at], at, self._seq_id, at == last) for at in piece])
+            self._llama.decode(
+                [Entry(tokens[at], at, self._seq_id, at >= first_logits) for at in piece]
+            )
         return len(piece) - 1
 
     def first_line(self, index: int, healed: bytes) -> str:
@@ -125,6 +127,28 @@ class Strip:
             self._llama.truncate(self._seq_id, n_prompt)
             del self.tokens[n_prompt:]
         return text.split("\n", 1)[0]
+
+    def line_logprob(self, index: int, healed: bytes, line: str) -> float:
+        """Natural-log probability that the model gives to a line; the prompt stays as it is.
+
+        Args:
+            index: as ``become`` gave it.
+            healed: bytes that were taken off the prompt, which the line goes on from.
+            line: without its end, which counts as well; cut off where it fills a batch.
+        """
+        n_prompt = len(self.tokens)
+        text = healed.decode("utf-8", "replace") + line + "\n"
+        wanted = self._llama.tokenizer.tokenize(text)[: self._llama.n_ubatch]
+        total = float(logprobs(self._llama, index)[wanted[0]])
+        try:
+            self.tokens.extend(wanted[:-1])
+            self._evaluate(self.tokens, n_prompt, len(self.tokens), first_logits=n_prompt)
+            for place, token in enumerate(wanted[1:]):
+                total += float(logprobs(self._llama, place)[token])
+        finally:
+            self._llama.truncate(self._seq_id, n_prompt)
+            del self.tokens[n_prompt:]
+        return total
 
     def _next(self, sampler: Any, healing: Healing, index: int) -> int | None:
         tokenizer = self._llama.tokenizer

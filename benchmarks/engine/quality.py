@@ -86,11 +86,12 @@ def _others_at(number: int) -> tuple[str, ...]:
 
 
 class _Full(NamedTuple):
-    """A hole's prompt, evaluated in full."""
+    """A hole's prompt, evaluated in full, and the log-probability of the developer's line."""
 
     prompt: Encoded
     logprobs: Logprobs
     text: str
+    line_logprob: float
 
 
 class _Walk:
@@ -114,7 +115,8 @@ class _Walk:
         # What the prompt shares with the last hole's at its beginning was evaluated in this place.
         index = self._full.become(prompt.tokens, move=False)
         expected = logprobs(llama, index)
-        full = _Full(prompt, expected, self._full.first_line(index, prompt.healed))
+        text = self._full.first_line(index, prompt.healed)
+        full = _Full(prompt, expected, text, _known(self._full, prompt, hole))
         for name in others:
             prompts = self._prompts(EDITS[name](hole, self._chance(hole, name)))
             if len(prompts) > 1:  # else there is no such edit here, or it is outside of the prompt
@@ -149,19 +151,21 @@ class _Walk:
             index = strip.become(prompt.tokens, move=True)
         found = logprobs(self._llama, index)
         text = strip.first_line(index, prompt.healed)
+        n_evaluated = strip.n_evaluated
         return Moved(
             edit=name,
             place=hole.place,
             cluster=hole.cluster,
             n_steps=len(prompts) - 1,
             n_prompt=len(prompt.tokens),
-            n_evaluated=strip.n_evaluated,
+            n_evaluated=n_evaluated,
             n_moved=strip.n_moved,
             full_exact=hole.is_met_by(full.text),
             moved_exact=hole.is_met_by(text),
             same_text=text == full.text,
             same_top=int(np.argmax(full.logprobs)) == int(np.argmax(found)),
             kl=divergence(full.logprobs, found),
+            line_nats=_known(strip, prompt, hole) - full.line_logprob,
         )
 
     def _prompts(self, states: States) -> list[Encoded]:
@@ -173,6 +177,13 @@ class _Walk:
         # The last one of equal prompts: the healed bytes of the end are then those of the hole.
         groups = itertools.groupby(encoded, key=lambda each: each.tokens)
         return [[*group][-1] for _, group in groups]
+
+
+def _known(strip: Strip, prompt: Encoded, hole: Hole) -> float:
+    """Log-probability of the developer's line behind a prompt that a strip holds."""
+    # The last token alone is evaluated once more: its logits are those of a generation by now.
+    index = strip.become(prompt.tokens, move=False)
+    return strip.line_logprob(index, prompt.healed, hole.truth)
 
 
 def report(bench: Bench) -> Part:

@@ -36,6 +36,8 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True, tag="moved"):
         same_text: whether both first lines are equal.
         same_top: whether the likeliest first token is the same.
         kl: divergence of the first token's distribution, D(full || moved), in nats.
+        line_nats: log-probability of the developer's line with moved text, less that after a full
+            evaluation.
     """
 
     edit: str
@@ -50,6 +52,7 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True, tag="moved"):
     same_text: bool
     same_top: bool
     kl: float
+    line_nats: float
 
     @property
     def key(self) -> str:
@@ -132,6 +135,7 @@ def _row(name: str, records: Sequence[Moved], apart: Figure) -> tuple[Cell, ...]
         apart,
         share([r.same_text for r in records]),
         share([r.same_top for r in records]),
+        resamples.mean(np.array([record.line_nats for record in records]), every),
         resamples.mean(kl, every),
         *resamples.percentiles(kl, every, _PERCENTILES),
         sum(r.n_steps for r in records) / len(records),
@@ -148,6 +152,7 @@ def _table(rows: Sequence[tuple[Cell, ...]]) -> Table:
             *(Column("exact, evaluated", "percent"), Column("exact, moved", "percent")),
             Column("difference", "percent"),
             *(Column("same first line", "percent"), Column("same first token", "percent")),
+            Column("line, nats", "number"),
             *(Column("KL mean", "number"), Column("KL p50", "number"), Column("KL p95", "number")),
             *(Column("prompts", "rate"), Column("tokens a prompt", "rate")),
             Column("N", "count"),
@@ -157,6 +162,8 @@ def _table(rows: Sequence[tuple[Cell, ...]]) -> Table:
         "models, in midfill's prompts, against what the developer wrote. Typing: the last 1 to 40 "
         "characters key by key, and on to the next hole of the line; deleting: up to 20 wrong "
         "ones; accepting: 2 to 6 lines and the line so far at once; editing: a line below or above "
-        "was not there. Nothing is evaluated again on the way, as it would be in a pause. KL: "
-        "D(evaluated || moved) of the first token, in nats. 95 % intervals, drawn by file.",
+        "was not there. Nothing is evaluated again on the way, as it would be in a pause. "
+        "Line: log-probability of what the developer wrote to the end of the line, moved less "
+        "evaluated. KL: D(evaluated || moved) of the first token, in nats. 95 % intervals, drawn "
+        "by file.",
     )

@@ -20,6 +20,8 @@ _MAX_FILES = 6
 _PER_NAME = 2
 # A name in more files than this is used in too many ways to learn from one.
 _MAX_SPREAD = 40
+# Shorter ones say little, and are the end of a thousand other words.
+_MIN_NAME_CHARS = 3
 _LINES_BEFORE, _LINES_BEHIND = 1, 3
 _MAX_LINE_CHARS = 200
 _WORD = re.compile(rb"[\w\x80-\xff]")
@@ -34,8 +36,9 @@ def find(view: View, index: WorkspaceIndex) -> list[Snippet]:
     """
     ranked = []
     for name, weight in view.weights().items():
-        n_files = index.n_with_word(name)
-        if weight >= _MIN_WEIGHT and name not in STOP_WORDS and n_files <= _MAX_SPREAD:
+        if weight < _MIN_WEIGHT or len(name) < _MIN_NAME_CHARS or name in STOP_WORDS:
+            continue
+        if index.n_with_word(name) <= _MAX_SPREAD:
             ranked.append((weight * index.rarity(name), weight, name))
     ranked.sort(reverse=True)
     found: dict[tuple[str, int], Snippet] = {}

@@ -123,6 +123,24 @@ def test_a_generated_line_leaves_the_prompt_as_it_is() -> None:
     assert llama.sequence(0) == strip.tokens == wanted
 
 
+def test_a_lines_log_probability_is_that_of_its_tokens_one_behind_the_other() -> None:
+    """Its end counts, and so does what was taken off the prompt; the prompt stays as it is."""
+    llama: Any = FakeModel(4000)
+    strip = Strip(llama, 0, 2)
+    wanted = tokens(20, 30)
+    index = strip.become(wanted, move=False)
+    first = logprobs(llama, index)
+    found = strip.line_logprob(index, b"a", "b")
+    probabilities = [first[ord("a")]]
+    for text in ("a", "ab"):
+        logits = np.zeros(len(first))
+        logits[predict([*wanted, *map(ord, text)])] = 5.0
+        shares = logits - np.log(np.exp(logits).sum())
+        probabilities.append(shares[ord("ab\n"[len(text)])])
+    assert found == pytest.approx(sum(probabilities))
+    assert llama.sequence(0) == strip.tokens == wanted
+
+
 # -- the divergence ----------------------------------------------------------------------
 
 
@@ -272,6 +290,7 @@ def test_holes_are_measured_once_each(tmp_path: Path, monkeypatch: pytest.Monkey
     assert sum(record.edit == "typing" for record in found) == 5
     assert {record.edit for record in found} > {"typing"}
     assert all(r.kl == 0 and r.same_text and r.same_top for r in found)
+    assert all(r.line_nats == 0 for r in found)
     assert all(r.n_steps > 0 and 0 < r.n_evaluated < r.n_steps * r.n_prompt for r in found)
 
     quality.measure(fake_engine.bench(tmp_path, limit=5))
@@ -304,7 +323,7 @@ def moved(number: int, *, full: bool, by_moving: bool, kl: float = 0.01) -> Move
     return Moved(
         edit="typing", place=f"{number}", cluster=f"file{number // 2}", n_steps=4, n_prompt=900,
         n_evaluated=32, n_moved=4, full_exact=full, moved_exact=by_moving,
-        same_text=full == by_moving, same_top=True, kl=kl,
+        same_text=full == by_moving, same_top=True, kl=kl, line_nats=-0.02,
     )  # fmt: skip
 
 
@@ -317,7 +336,8 @@ def test_the_difference_is_paired() -> None:
     part = quality_report.report(records)
     row = part.tables[0].rows[0]
     assert [row[1].value, row[2].value] == pytest.approx([0.4, 0.38])  # type: ignore[union-attr]
-    assert row[6].value == pytest.approx(0.01)  # type: ignore[union-attr]
+    assert row[6].value == pytest.approx(-0.02)  # type: ignore[union-attr]
+    assert row[7].value == pytest.approx(0.01)  # type: ignore[union-attr]
     assert row[-2] == pytest.approx(8.0)
 
 

@@ -171,6 +171,17 @@ def test_calls_elsewhere_are_shown_with_their_lines() -> None:
     ]
 
 
+def test_usages_of_very_short_names_are_not_looked_up() -> None:
+    """They say little, and a long file is full of their letters."""
+    others = {"use.py": "bill = f('me')\ntill = fit('me')\n"}
+    place = Place("a.py", "from use import f, fit\n\nf = fit\n‸\n", others)
+    assert [s.text for s in usages.find(place.view, place.index)] == [
+        "bill = f('me')\ntill = fit('me')"
+    ]
+    place = Place("a.py", "from use import f\n\nf\n‸\n", others)
+    assert usages.find(place.view, place.index) == []
+
+
 def test_similar_lines_are_shown_with_what_follows() -> None:
     """Where much the same was written before, and how it went on."""
     filler = "".join(f"other_{n} = {n}\n" for n in range(40))

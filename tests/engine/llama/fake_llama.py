@@ -101,6 +101,10 @@ class FakeTokenizer:
         parts = [[*_ROLES.get(segment.role, ()), *map(ord, segment.text)] for segment in segments]
         return Encoded([*itertools.chain(*parts)], tuple(map(len, parts)), b"")
 
+    def tokenize(self, text: str) -> list[int]:
+        """Characters."""
+        return [*map(ord, text)]
+
     def is_stop(self, token: int) -> bool:
         """Whether it ends a text."""
         return token == _STOP
