@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from lsprotocol import types as lsp
-from pygls.exceptions import JsonRpcInvalidParams
 
-from lsp_server import __version__
-from lsp_server.answers import ACCEPTED_COMMAND, explained, inline_item, menu_item
+from lsp_server import __version__, about
+from lsp_server.actions import COMMANDS, execute_command
+from lsp_server.answers import inline_item, menu_item
 from lsp_server.documents import Change, Span
 from lsp_server.errors import DocumentError, UsageError
 from lsp_server.lifecycle import messages as wire
@@ -28,7 +28,6 @@ from lsp_server.session import Session, log
 from lsp_server.types import (
     Completion,
     CompletionRequest,
-    FileMark,
     Skip,
     Snapshot,
     Trigger,
@@ -36,13 +35,8 @@ from lsp_server.types import (
 
 _TRIGGER_CHARACTERS = (".", "(", "[", "=", ":", ",")
 _INVOKED = 1
-_FILE_COMMANDS: dict[str, FileMark] = {
-    "midfill.pin": "pin",
-    "midfill.unpin": "unpin",
-    "midfill.ban": "ban",
-    "midfill.unban": "unban",
-}
-
+# Of what clients may rely on beside LSP, see editors/protocol.md.
+PROTOCOL = 1
 Handler = Callable[[Session, Any], Any]
 
 
@@ -79,14 +73,13 @@ def initialize(session: Session, params: wire.InitializeParams) -> lsp.Initializ
             ),
             inline_completion_provider=lsp.InlineCompletionOptions(),
             completion_provider=fallback,
-            execute_command_provider=lsp.ExecuteCommandOptions(
-                commands=[ACCEPTED_COMMAND, *_FILE_COMMANDS]
-            ),
+            execute_command_provider=lsp.ExecuteCommandOptions(commands=list(COMMANDS)),
             workspace=lsp.WorkspaceOptions(
                 workspace_folders=lsp.WorkspaceFoldersServerCapabilities(
                     supported=True, change_notifications=True
                 )
             ),
+            experimental={"midfill": {"protocol": PROTOCOL}},
         ),
         server_info=lsp.ServerInfo(name="midfill", version=__version__),
     )
@@ -250,23 +243,6 @@ async def _complete(
 # -- what became of them -----------------------------------------------------------------
 
 
-def execute_command(session: Session, params: wire.ExecuteCommandParams) -> Awaitable[None] | None:
-    """``workspace/executeCommand``: ``midfill.accepted [id]``, or what is done to a file [uri]."""
-    arguments = params.arguments or []
-    known = (ACCEPTED_COMMAND, *_FILE_COMMANDS)
-    if params.command not in known:
-        raise JsonRpcInvalidParams(f"The commands are {', '.join(known)}.")
-    if len(arguments) != 1 or not isinstance(arguments[0], str):
-        wanted = "the completion's id" if params.command == ACCEPTED_COMMAND else "a file's URI"
-        raise JsonRpcInvalidParams(f"{params.command} takes one argument, {wanted}.")
-    if params.command == ACCEPTED_COMMAND:
-        # Answered when it is stored; a cancelled request must not lose the event.
-        return asyncio.shield(session.spawn(session.service.accepted(arguments[0])))
-    if not session.service.mark_file(arguments[0], _FILE_COMMANDS[params.command]):
-        raise JsonRpcInvalidParams("The file is in none of the workspace's folders.")
-    return None
-
-
 def did_show_completion(session: Session, params: wire.ItemParams) -> None:
     """``textDocument/didShowCompletion``."""
     session.service.shown(_completion_id(params.item))
@@ -281,12 +257,6 @@ def did_partially_accept_completion(session: Session, params: wire.PartiallyAcce
 def did_dismiss_completion(session: Session, params: wire.ItemParams) -> None:
     """``midfill/didDismissCompletion``."""
     session.service.dismissed(_completion_id(params.item))
-
-
-def explain(session: Session, params: wire.DocumentParams) -> dict[str, Any] | None:
-    """``midfill/explain``: how the last request in a document was answered, and from what."""
-    account = session.service.account(params.text_document.uri)
-    return explained(account) if account else None
 
 
 HANDLERS: dict[str, Handler] = {
@@ -307,7 +277,11 @@ HANDLERS: dict[str, Handler] = {
     "textDocument/didShowCompletion": did_show_completion,
     "textDocument/didPartiallyAcceptCompletion": did_partially_accept_completion,
     "midfill/didDismissCompletion": did_dismiss_completion,
-    "midfill/explain": explain,
+    "midfill/explain": about.explain,
+    "midfill/marks": about.marks,
+    "midfill/stats": about.stats,
+    "midfill/status": about.status,
+    "midfill/why": about.why,
 }
 
 

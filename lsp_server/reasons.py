@@ -64,6 +64,11 @@ _REASONS: dict[str, Reason] = {
 }
 
 
+def is_listed(code: str) -> bool:
+    """Whether a sentence is made for this very code."""
+    return code in _REASONS
+
+
 def explain(code: str) -> Reason:
     """What a reason code means.
 

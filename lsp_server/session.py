@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from context.source import SUFFIXES
+from lsp_server.completion.accounts import Standing
 from lsp_server.completion.draft import Account
 from lsp_server.documents import DocumentStore
-from lsp_server.errors import MidfillError
+from lsp_server.errors import EngineUnavailableError, MidfillError
 from lsp_server.lifecycle.reporting import describe
 from lsp_server.types import (
     Completion,
     CompletionRequest,
     Edit,
     FileMark,
+    MarkedFiles,
     OnPartial,
     OnStatus,
     Skip,
@@ -58,6 +60,15 @@ class Service(Protocol):
     def account(self, uri: str) -> Account | None:
         """How the last request in a document was answered; None before the first."""
 
+    def standing(self) -> Standing:
+        """How things stand, beside the status."""
+
+    async def pause(self, paused: bool) -> None:
+        """Make no suggestions in any editor, and free all memory, or go on."""
+
+    async def recorded(self) -> bool:
+        """Have all events so far stored; False where none are recorded."""
+
     async def accepted(self, completion_id: str) -> None:
         """The user took a suggestion; returns once that is stored."""
 
@@ -81,6 +92,9 @@ class Service(Protocol):
 
     def mark_file(self, uri: str, mark: FileMark) -> bool:
         """A file is wanted in every prompt, or in none; False if it is in no open folder."""
+
+    def marked_files(self) -> MarkedFiles:
+        """The files that are wanted in every prompt, and in none."""
 
     def document_opened(self, snapshot: Snapshot) -> None:
         """A document was opened."""
@@ -132,6 +146,22 @@ class Unavailable:
         """The reason."""
         return Account(answer=self._skip, request_id="")
 
+    def standing(self) -> Standing:
+        """The reason."""
+        return Standing(last=self.account(""))
+
+    async def pause(self, paused: bool) -> None:
+        """There is nothing to pause.
+
+        Raises:
+            EngineUnavailableError: always, with the reason.
+        """
+        raise EngineUnavailableError(self._skip.message, code=self._skip.reason)
+
+    async def recorded(self) -> bool:
+        """Nothing is."""
+        return False
+
     async def accepted(self, completion_id: str) -> None:
         """There was none to accept."""
 
@@ -141,6 +171,10 @@ class Unavailable:
     def mark_file(self, uri: str, mark: FileMark) -> bool:
         """There is no open folder."""
         return False
+
+    def marked_files(self) -> MarkedFiles:
+        """There are none."""
+        return MarkedFiles()
 
     def _ignore(self, *_: object, **__: object) -> None:
         """There was no suggestion, and nobody waits for the document."""
@@ -178,6 +212,8 @@ class Session:
         self.folders: tuple[Path, ...] = ()
         self.notify = notify
         self.ask = ask
+        # One reader of the log at a time: a large one keeps a core busy.
+        self.reading = asyncio.Lock()
         self._indexing: dict[str, str] = {}
         self._ready = False
         self._closed: asyncio.Task[None] | None = None
@@ -204,6 +240,11 @@ class Session:
             self._service.on_status = self.report_status
             self._service.on_index_progress = self.report_indexing
         return self._service
+
+    @property
+    def status(self) -> Status:
+        """What was reported last."""
+        return self._status or Status(kind="Normal")
 
     def ready(self) -> None:
         """The client may be told things now; start the service."""

@@ -41,6 +41,13 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         return "".join(self.lines)
 
 
+class MarkedFiles(NamedTuple):
+    """Files of the workspace that are wanted in every prompt, and those wanted in none, by URI."""
+
+    pinned: tuple[str, ...] = ()
+    banned: tuple[str, ...] = ()
+
+
 class Position(NamedTuple):
     """A place in a text: zero-based line and column, the latter in code points."""
 

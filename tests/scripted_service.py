@@ -27,6 +27,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from lsp_server.completion.accounts import Standing
 from lsp_server.completion.draft import Account
 from lsp_server.errors import EngineUnavailableError
 from lsp_server.types import (
@@ -34,6 +35,7 @@ from lsp_server.types import (
     CompletionRequest,
     Edit,
     FileMark,
+    MarkedFiles,
     OnPartial,
     OnStatus,
     Skip,
@@ -57,6 +59,8 @@ class ScriptedService:
         self.on_index_progress: OnProgress = lambda _name, _share, _text: None
         self.events: list[tuple[str, object]] = []
         self.accounts: dict[str, Account] = {}
+        self.now = Standing()
+        self.is_recorded = False
         self.n_running = 0
         self._fail_in = fail_in
         self._tasks: set[asyncio.Task[None]] = set()
@@ -143,6 +147,21 @@ class ScriptedService:
         await asyncio.wait(self._tasks)
         self._tasks.clear()
 
+    def standing(self) -> Standing:
+        """What the test says."""
+        self._note("standing", None)
+        return self.now
+
+    async def pause(self, paused: bool) -> None:
+        """Take note after a while."""
+        await asyncio.sleep(0)
+        self._note("pause", paused)
+
+    async def recorded(self) -> bool:
+        """Whether the test says so."""
+        self._note("recorded", None)
+        return self.is_recorded
+
     async def accepted(self, completion_id: str) -> None:
         """Take note after a while."""
         await asyncio.sleep(0)
@@ -176,6 +195,11 @@ class ScriptedService:
         """All files but those of another disk are in a folder."""
         self._note("mark_file", (uri, mark))
         return not uri.startswith("file:///elsewhere/")
+
+    def marked_files(self) -> MarkedFiles:
+        """One of each."""
+        self._note("marked_files", None)
+        return MarkedFiles(pinned=("file:///p/a.py",), banned=("file:///p/b.py",))
 
     def document_opened(self, snapshot: Snapshot) -> None:
         """Take note."""

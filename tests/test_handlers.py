@@ -93,8 +93,12 @@ def test_capabilities_are_what_the_handlers_do() -> None:
     assert found.inline_completion_provider == lsp.InlineCompletionOptions()
     assert found.completion_provider is None
     assert found.execute_command_provider == lsp.ExecuteCommandOptions(
-        ["midfill.accepted", "midfill.pin", "midfill.unpin", "midfill.ban", "midfill.unban"]
+        [
+            *("midfill.accepted", "midfill.pin", "midfill.unpin", "midfill.ban", "midfill.unban"),
+            *("midfill.pause", "midfill.resume"),
+        ]
     )
+    assert found.experimental == {"midfill": {"protocol": 1}}
 
 
 @pytest.mark.parametrize(
@@ -459,6 +463,23 @@ def test_files_are_marked_by_commands(mark: str) -> None:
         client.call("workspace/executeCommand", params)
     with pytest.raises(JsonRpcInvalidParams, match="a file's URI"):
         client.call("workspace/executeCommand", params | {"arguments": []})
+
+
+@pytest.mark.parametrize(
+    ("command", "paused"), [("midfill.pause", True), ("midfill.resume", False)]
+)
+async def test_the_user_may_pause_and_go_on(command: str, paused: bool) -> None:
+    """Answered once it is so, and carried out even if the request is cancelled."""
+    client = Client()
+    params: dict[str, Any] = {"command": command, "arguments": []}
+    assert await client.call("workspace/executeCommand", params) is None
+    answer = client.call("workspace/executeCommand", {"command": command})
+    (work,) = client.session._background
+    answer.cancel()
+    await work
+    assert client.service.events == [("pause", paused)] * 2
+    with pytest.raises(JsonRpcInvalidParams, match="takes no arguments"):
+        client.call("workspace/executeCommand", params | {"arguments": ["x"]})
 
 
 def test_what_the_editor_tells_reaches_the_service() -> None:

@@ -242,6 +242,10 @@ REQUESTS = {
     "textDocument/inlineCompletion": completion_params(),
     "textDocument/completion": completion_params(),
     "workspace/executeCommand": {"command": "midfill.accepted", "arguments": ["id"]},
+    "midfill/marks": {},
+    "midfill/stats": {},
+    "midfill/status": {},
+    "midfill/why": {},
 }
 ITEM = {"item": {"command": {"arguments": ["id"]}}}
 DOCUMENT = {"textDocument": {"uri": URI, "version": 2}}

@@ -8,7 +8,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -153,18 +153,23 @@ class EventStore:
         self.set_aside.append(target)
 
 
-def read_events(folder: Path | None = None, since_ts: float | None = None) -> Iterator[Event]:
+def read_events(
+    folder: Path | None = None, since_ts: float | None = None, kinds: Collection[str] = ()
+) -> Iterator[Event]:
     """The stored events, oldest first; none when there is no log yet.
 
     Args:
         folder: where the database lies; by default the state folder.
         since_ts: seconds since 1970; older events are left out.
+        kinds: tags of the events that are wanted; empty takes all.
 
     Raises:
         StoreError: the log is damaged or cannot be read.
     """
     path = (folder or paths.state_dir()).absolute() / DATABASE
-    query = f"SELECT {_COLUMNS} FROM events WHERE ts >= ? ORDER BY ts, id"
+    wanted = f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
+    query = f"SELECT {_COLUMNS} FROM events WHERE ts >= ?{wanted} ORDER BY ts, id"
+    values = (since_ts if since_ts is not None else 0.0, *kinds)
     try:
         connection = _open_for_reading(path)
         if connection is None:
@@ -173,7 +178,7 @@ def read_events(folder: Path | None = None, since_ts: float | None = None) -> It
             known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'events'")
             if known.fetchone() is None:
                 return
-            for row in connection.execute(query, (since_ts if since_ts is not None else 0.0,)):
+            for row in connection.execute(query, values):
                 event = from_row(row)
                 if event is not None:
                     yield event

@@ -69,20 +69,24 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.clear:
         return _clear(assume_yes=args.yes, as_json=args.json)
+    from lsp_server.acceptance import figures
     from lsp_server.acceptance.report import summarise
     from lsp_server.acceptance.store import read_events
 
     since_ts = None if args.since is None else since(args.since, time.time())
     by = _groupings(args.by)
     events = list(read_events(since_ts=since_ts))
-    report = summarise(events, by)
     if args.export:
         _export(args.export, events)
-    elif args.html:
-        _write_page(args.html, report, events, since_ts)
-    elif args.json:
-        _print_json({**report.as_json(), "since": _iso(since_ts)})
-    elif report.total.requested or report.total.shown:
+        return 0
+    if args.html:
+        _write_page(args.html, figures.as_page(events, since_ts, by))
+        return 0
+    if args.json:
+        _print_json(figures.as_json(events, since_ts, by))
+        return 0
+    report = summarise(events, by)
+    if report.total.requested or report.total.shown:
         _print_table(report, since_ts)
     else:
         _print_nothing_yet(since_ts)
@@ -179,14 +183,7 @@ def _unwritable(path: Path, error: OSError) -> UsageError:
     )
 
 
-def _write_page(
-    path: Path, report: Report, events: Sequence[Event], since_ts: float | None
-) -> None:
-    from lsp_server.acceptance.history import days
-    from lsp_server.acceptance.page import page
-
-    since_text = _local(since_ts) if since_ts is not None else ""
-    text = page(report, days(events), since=since_text, made=datetime.datetime.now())
+def _write_page(path: Path, text: str) -> None:
     path = path.expanduser()
     try:
         path.write_text(text, "utf-8")
@@ -285,11 +282,7 @@ def _age(seconds: float) -> str:
     return f"{seconds:g} s" if seconds < 120 else f"{seconds / 60:g} min"
 
 
-def _iso(ts: float | None) -> str | None:
-    if ts is None:
-        return None
-    return datetime.datetime.fromtimestamp(ts, datetime.UTC).isoformat(timespec="seconds")
-
-
 def _local(ts: float) -> str:
-    return datetime.datetime.fromtimestamp(ts).strftime("%Y-%m-%d %H:%M")
+    from lsp_server.acceptance.figures import local_time
+
+    return local_time(ts)

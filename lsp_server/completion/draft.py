@@ -121,6 +121,11 @@ class Draft:
         return "model_stopped" if not self._raw.strip() else f"filtered_{self.stop or 'blank'}"
 
     @property
+    def latency_ms(self) -> float:
+        """From the arrival of the request to the first displayable text."""
+        return 1000 * (self.shown_s - self._started_s)
+
+    @property
     def timings(self) -> Timings:
         """What it cost so far."""
         spent = self._timings

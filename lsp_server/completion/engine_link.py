@@ -10,7 +10,7 @@ from typing import Any
 from context.rank import Allowance
 from context.types import Budget, Prompt
 from lsp_server.completion import asking
-from lsp_server.engine import pause
+from lsp_server.engine import pause, spawn
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.launch import adapters, engine_options, tell_change, unmeasured
 from lsp_server.engine.protocol import Lane, StateChange
@@ -41,6 +41,7 @@ class EngineLink:
         self._status: Status | None = None
         self._prefill_tokens_per_s = 0.0
         self._background: set[asyncio.Task[None]] = set()
+        self._pausing = asyncio.Lock()
 
     @property
     def model_id(self) -> str:
@@ -142,6 +143,24 @@ class EngineLink:
             return
         with contextlib.suppress(MidfillError):
             self._spawn(self._wake(self.find()))
+
+    async def pause(self, paused: bool) -> None:
+        """Have nothing computed in any editor, and all memory freed, or go on.
+
+        Raises:
+            StoreError: the state folder cannot be written.
+        """
+        async with self._pausing:
+            pause.set_paused(paused)
+            if paused:
+                self.set_status(PAUSED)
+            await spawn.tell_all_paused(paused)
+            if not paused and self._status == PAUSED:
+                state = self._client.state if self._client else None
+                is_known = state is not None and state.state != "paused"
+                self.set_status(_status_of(state) if state and is_known else Status(kind="Normal"))
+        if not paused:
+            self.wake()
 
     # -- what the editor shows -----------------------------------------------------------
 

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import time
 import uuid
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from context.types import FileContext, Prompt
 from lsp_server.acceptance.log import EventLog
 from lsp_server.acceptance.tracker import AcceptanceTracker
 from lsp_server.completion import asking, gate
+from lsp_server.completion.accounts import Accounts, Standing
 from lsp_server.completion.ahead import Ahead
 from lsp_server.completion.draft import Account, Draft, Explanation, source_file
 from lsp_server.completion.engine_link import PAUSED, EngineLink
@@ -33,6 +33,7 @@ from lsp_server.types import (
     CompletionRequest,
     Edit,
     FileMark,
+    MarkedFiles,
     OnPartial,
     OnStatus,
     Skip,
@@ -44,7 +45,6 @@ from lsp_server.workspace.workspaces import OnProgress, Workspaces
 
 log = logging.getLogger("midfill.completion")
 
-_N_DOCUMENTS = 32
 _MAX_SHORT_LINES = 100
 
 
@@ -93,7 +93,7 @@ class CompletionService:
             self._generations,
             lambda snapshot: self._gate(snapshot) is None,
         )
-        self._accounts: OrderedDict[str, Account] = OrderedDict()
+        self._accounts = Accounts()
 
     # -- what handlers call --------------------------------------------------------------
 
@@ -167,7 +167,7 @@ class CompletionService:
         explanation = explained[0] if explained else None
         if on_explain and explanation:
             on_explain(explanation)
-        self._remember(
+        self._accounts.put(
             request.snapshot.uri,
             Account(answer=result, request_id=request.id, explanation=explanation),
         )
@@ -175,7 +175,31 @@ class CompletionService:
 
     def account(self, uri: str) -> Account | None:
         """How the last request in a document was answered; None before the first."""
-        return self._accounts.get(uri)
+        return self._accounts.of(uri)
+
+    def standing(self) -> Standing:
+        """How things stand, beside the status."""
+        return Standing(
+            model_id=self._engine.model_id,
+            paused=pause.is_paused(),
+            latency_ms=self._accounts.latency_ms,
+            last=self._accounts.last,
+        )
+
+    async def pause(self, paused: bool) -> None:
+        """Make no suggestions in any editor, and free all memory, or go on.
+
+        Raises:
+            StoreError: the state folder cannot be written.
+        """
+        await self._engine.pause(paused)
+
+    async def recorded(self) -> bool:
+        """Have all events so far stored; False where none are recorded."""
+        if self._event_log is None:
+            return False
+        await self._event_log.flush()
+        return True
 
     async def accepted(self, completion_id: str) -> None:
         """The user took a suggestion; returns once that is stored."""
@@ -229,6 +253,10 @@ class CompletionService:
         """A file is wanted in every prompt, or in none; False if it is in no open folder."""
         return self._workspaces.mark(uri, mark)
 
+    def marked_files(self) -> MarkedFiles:
+        """The files that are wanted in every prompt, and in none."""
+        return self._workspaces.marked()
+
     def document_opened(self, snapshot: Snapshot) -> None:
         """Get the engine up while the user reads.
 
@@ -272,7 +300,7 @@ class CompletionService:
         self._workspaces.closed(uri)
         self._prompts.forget(uri)
         self._generations.forget(uri)
-        self._accounts.pop(uri, None)
+        self._accounts.forget(uri)
         self._scheduler.cancel(uri)
 
     def focused(self, uri: str) -> None:
@@ -356,6 +384,7 @@ class CompletionService:
         self._rejections.made(
             request.id, request.snapshot.uri, context.scope.line_before, draft.text
         )
+        self._accounts.displayable(draft)
         return draft.completion(complete=True, identity=source.identity(draft.text))
 
     def _was_rejected(self, draft: Draft, context: FileContext, *, complete: bool = False) -> bool:
@@ -384,12 +413,6 @@ class CompletionService:
         if skip is not None and skip.reason == pause.CODE:
             self._engine.set_status(PAUSED)
         return skip
-
-    def _remember(self, uri: str, account: Account) -> None:
-        self._accounts.pop(uri, None)
-        self._accounts[uri] = account
-        while len(self._accounts) > _N_DOCUMENTS:
-            self._accounts.popitem(last=False)
 
     def _log_failure(self, request: CompletionRequest, reason: str) -> None:
         log.debug("no suggestion for %s: %s", request.id, reason)

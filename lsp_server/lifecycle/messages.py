@@ -8,7 +8,7 @@ know. Fields that are not listed here are ignored.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -210,6 +210,23 @@ class PartiallyAcceptedParams(_Params, frozen=True):
     accepted_length: int
 
 
+class NoParams(_Params, frozen=True):
+    """``midfill/status``, ``midfill/marks``: nothing is asked for but the answer."""
+
+
+class WhyParams(_Params, frozen=True):
+    """``midfill/why``; without a document it is the last request in any."""
+
+    text_document: TextDocumentIdentifier | None = None
+
+
+class StatsParams(_Params, frozen=True):
+    """``midfill/stats``; without days all that is recorded counts."""
+
+    format: Literal["summary", "html"] = "summary"
+    since_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] | None = None
+
+
 class CancelParams(_Params, frozen=True):
     """``$/cancelRequest``."""
 
@@ -224,6 +241,10 @@ REQUESTS = frozenset(
         "textDocument/completion",
         "workspace/executeCommand",
         "midfill/explain",
+        "midfill/marks",
+        "midfill/stats",
+        "midfill/status",
+        "midfill/why",
     }
 )
 
@@ -248,5 +269,9 @@ PARAMS: dict[str, type[_Params] | None] = {
     "textDocument/didPartiallyAcceptCompletion": PartiallyAcceptedParams,
     "midfill/didDismissCompletion": ItemParams,
     "midfill/explain": DocumentParams,
+    "midfill/marks": NoParams,
+    "midfill/stats": StatsParams,
+    "midfill/status": NoParams,
+    "midfill/why": WhyParams,
     "workspace/executeCommand": ExecuteCommandParams,
 }

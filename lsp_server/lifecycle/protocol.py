@@ -222,7 +222,8 @@ class ServerProtocol(LanguageServerProtocol):
             self._refuse(msg_id, error.code, error.message)
         elif isinstance(error, MidfillError):
             log.warning("%s: %s (%s)", method, error, error.code)
-            self._refuse(msg_id, LSPErrorCodes.RequestFailed, str(error))
+            data = {"code": error.code, "hint": error.hint}
+            self._refuse(msg_id, LSPErrorCodes.RequestFailed, str(error), data)
         else:
             log.error("%s failed: %s", method, describe(error))
             self._refuse(
@@ -234,8 +235,12 @@ class ServerProtocol(LanguageServerProtocol):
     def _refuse_cancelled(self, msg_id: MessageId) -> None:
         self._refuse(msg_id, LSPErrorCodes.RequestCancelled, "The request was cancelled.")
 
-    def _refuse(self, msg_id: Any, code: int, message: str) -> None:
-        error = {"code": int(code), "message": message}
+    def _refuse(
+        self, msg_id: Any, code: int, message: str, data: dict[str, str] | None = None
+    ) -> None:
+        error: dict[str, Any] = {"code": int(code), "message": message}
+        if data is not None:
+            error["data"] = data
         self._send({"jsonrpc": "2.0", "id": msg_id, "error": error})
 
     def _send(self, message: dict[str, Any], *, droppable: bool = False, key: str = "") -> None:

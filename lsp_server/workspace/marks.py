@@ -29,6 +29,11 @@ class Marks:
         return tuple(path for path in self._pinned if path not in self._banned)
 
     @property
+    def banned_files(self) -> tuple[str, ...]:
+        """Paths relative to the root that were banned for this session."""
+        return tuple(self._banned)
+
+    @property
     def banned(self) -> tuple[str, ...]:
         """Patterns of .gitignore."""
         escaped = ("/" + _SPECIAL.sub(r"\\\1", path) for path in self._banned)

@@ -13,7 +13,7 @@ from context.syntax import SyntaxTree
 from context.types import FileContext, SourceFile
 from lsp_server.positions import end_of
 from lsp_server.settings import ContextSettings
-from lsp_server.types import Edit, FileMark, Snapshot
+from lsp_server.types import Edit, FileMark, MarkedFiles, Snapshot
 from lsp_server.workspace.workspace import Workspace
 
 # Called with the folder's name, a share from 0 to 1 (1 is the end) and a sentence.
@@ -58,6 +58,8 @@ class Workspaces:
         self._open: dict[str, _Text] = {}
         # Open documents whose text the index does not know yet.
         self._dirty: set[str] = set()
+        # How the editor writes the URIs of files that it marked.
+        self._spelled: dict[str, str] = {}
 
     def open(self, roots: Iterable[Path]) -> None:
         """Take up folders; those that are open already stay as they are.
@@ -145,9 +147,20 @@ class Workspaces:
         if (found := self._find(uri)) is None:
             return False
         workspace, path = found
+        self._spelled[(workspace.root / path).as_uri()] = uri
         workspace.marks.set(path, mark)
         workspace.changed(path)
         return True
+
+    def marked(self) -> MarkedFiles:
+        """The files that are wanted in every prompt, and those that were banned one by one."""
+        pinned = (w.root / path for w in self._workspaces for path in w.marks.pinned)
+        banned = (w.root / path for w in self._workspaces for path in w.marks.banned_files)
+        return MarkedFiles(pinned=self._uris(pinned), banned=self._uris(banned))
+
+    def _uris(self, paths: Iterable[Path]) -> tuple[str, ...]:
+        uris = (path.as_uri() for path in paths)
+        return tuple(self._spelled.get(uri, uri) for uri in uris)
 
     # -- what is asked -------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from context.types import Prompt
 from lsp_server import settings
 from lsp_server.acceptance.store import read_events
 from lsp_server.completion import asking
+from lsp_server.completion.accounts import Standing
 from lsp_server.completion.draft import Explanation, source_file
+from lsp_server.completion.scheduler import SUPERSEDED
 from lsp_server.completion.service import CompletionService, build_service
 from lsp_server.completion.warmup import Spot
 from lsp_server.documents import TextDocument
@@ -26,6 +29,7 @@ from lsp_server.settings import Resolved
 from lsp_server.types import (
     Completion,
     CompletionRequest,
+    MarkedFiles,
     SamplingParams,
     Skip,
     Status,
@@ -94,6 +98,13 @@ def watch_evaluation(service: CompletionService, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(service._ahead, "evaluate", watched)
     return done
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(30):
+        while not holds():
+            await asyncio.sleep(0.005)
 
 
 def text_of(answer: Completion | Skip) -> str:
@@ -847,3 +858,95 @@ async def test_without_an_index_suggestions_go_on(
         await service.indexed()
     explanation = await explained(service, project, TILL)
     assert explanation.raw == "'me')"
+
+
+async def test_how_things_stand_is_told(serve: Serve) -> None:
+    """The model, the time to the last suggestion, and the last answer that was not overtaken."""
+    service = serve({"after": "x = ", "text": "1"}, default="")
+    assert service.standing() == Standing()
+    found = msgspec.structs.replace(request("x = ‸"), received_s=time.monotonic() - 3)
+    await service.complete(found)
+    first = service.standing()
+    assert (first.model_id, first.paused) == ("scripted", False)
+    assert first.latency_ms is not None
+    assert first.latency_ms >= 3000
+    assert first.last is not None
+    assert first.last.request_id == "id-1"
+    await service.complete(request("y = ‸", uri="file:///b.py", number=2))
+    second = service.standing()
+    assert second.last is not None
+    assert isinstance(second.last.answer, Skip)
+    assert second.latency_ms == first.latency_ms
+    service.document_closed("file:///b.py")
+    assert service.standing() == first
+
+
+async def test_what_was_overtaken_is_not_the_last_answer(serve: Serve) -> None:
+    """The newer request's answer is, also where it came first."""
+    service = serve({"after": "x = ", "text": "1", "hang": True}, {"after": "x = 1", "text": "0"})
+    old = asyncio.create_task(service.complete(request("x = ‸", number=1), lambda _: None))
+    await until(lambda: service._scheduler._running)
+    await service.complete(request("y = 2\nx = 1‸", number=2))
+    assert await old == SUPERSEDED
+    account = service.account("file:///a.py")
+    assert account is not None
+    assert account.request_id == "id-2"
+
+
+async def test_a_pause_empties_every_answer_until_it_ends(serve: Serve) -> None:
+    """The status says so at once, the engine is told, and goes on afterwards."""
+    service = serve(default="1")
+    statuses: list[Status] = []
+    service.on_status = statuses.append
+    assert text_of(await service.complete(request("x = ‸"))) == "1"
+    await service.pause(True)
+    assert statuses[-1].kind == "Inactive"
+    assert service.standing().paused
+    answer = await service.complete(request("x = ‸", number=2))
+    assert isinstance(answer, Skip)
+    assert answer.reason == "paused"
+    await until(lambda: "paused" in repr(service._engine.find().state))
+    await service.pause(False)
+    assert [status.kind for status in statuses[-1:]] == ["Normal"]
+    assert not service.standing().paused
+    assert text_of(await service.complete(request("y = ‸", number=3))) == "1"
+
+
+async def test_pause_and_resume_in_one_breath_end_in_the_last(serve: Serve) -> None:
+    """They are carried out in the order in which they came."""
+    service = serve(default="1")
+    await service.complete(request("x = ‸"))
+    await asyncio.gather(service.pause(True), service.pause(False), service.pause(True))
+    assert pause.is_paused()
+    await asyncio.gather(service.pause(False), service.pause(True), service.pause(False))
+    assert not pause.is_paused()
+    assert text_of(await service.complete(request("x = ‸", number=2))) == "1"
+
+
+async def test_marked_files_are_named_as_the_editor_names_them(
+    serve: Serve, tmp_path: Path
+) -> None:
+    """Pins of the settings and of the session, and files that were banned one by one."""
+    service = serve(default="1")
+    root = tmp_path / "my project"
+    root.mkdir()
+    service.open_folders([root])
+    spelled = root.as_uri() + "/b%2Dc.py"
+    assert service.mark_file(spelled, "pin")
+    assert service.mark_file(root.as_uri() + "/d.py", "ban")
+    assert service.marked_files() == MarkedFiles(
+        pinned=(spelled,), banned=(root.as_uri() + "/d.py",)
+    )
+    assert service.mark_file(root.as_uri() + "/b-c.py", "unpin")
+    assert service.mark_file(root.as_uri() + "/d.py", "unban")
+    assert service.marked_files() == MarkedFiles()
+
+
+async def test_events_are_stored_before_they_are_counted(serve: Serve) -> None:
+    """Whoever waits for them finds the last one."""
+    service = serve(default="1")
+    await service.complete(request("x = ‸"))
+    assert await service.recorded()
+    assert [type(event).__name__ for event in read_events()] == ["Requested", "Shown"]
+    assert [type(event).__name__ for event in read_events(kinds=("shown",))] == ["Shown"]
+    assert not await CompletionService(settings.load()).recorded()
