@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lsp_server.commands import fetch_events
+from lsp_server.commands.fetch_events import until_terminated
 from lsp_server.commands.measure import (
     choice_of,
     run_measure,
@@ -18,6 +20,7 @@ from lsp_server.commands.measure import (
 from lsp_server.errors import MidfillError, ModelNotFoundError, UsageError
 from lsp_server.models import catalog, machine, progress, store
 from lsp_server.models.catalog import ModelEntry
+from lsp_server.models.progress import Progress
 from lsp_server.models.register import Candidate
 from lsp_server.models.store import InstalledModel
 
@@ -64,11 +67,12 @@ def add_parser(subparsers: Any) -> None:
     removing.add_argument("--yes", "-y", action="store_true", help="delete without a question")
 
 
-def fetch(model_id: str | None = None) -> InstalledModel:
-    """Fetch a catalog model, showing progress on stderr.
+def fetch(model_id: str | None = None, shown: Progress | None = None) -> InstalledModel:
+    """Fetch a catalog model.
 
     Args:
         model_id: catalog id; None or ``auto`` is the default for this machine.
+        shown: where progress is shown; None is stderr.
 
     Raises:
         ModelNotFoundError: no such id.
@@ -76,12 +80,9 @@ def fetch(model_id: str | None = None) -> InstalledModel:
     """
     from lsp_server.models.fetch import fetch as fetch_entry
 
-    if model_id is None or model_id == "auto":
-        entry = catalog.default_entry(machine.gpu_memory_bytes())
-    else:
-        entry = catalog.find(model_id)
+    entry = _entry_of(model_id)
     try:
-        return fetch_entry(entry, progress.for_stderr())
+        return fetch_entry(entry, shown or progress.for_stderr())
     except KeyboardInterrupt:
         print(
             f"\nWhat was fetched is kept: run midfill model fetch {entry.id} again to go on.",
@@ -118,21 +119,28 @@ def run_list(args: argparse.Namespace) -> int:
 
 def run_fetch(args: argparse.Namespace) -> int:
     """Fetch a model, or register a file."""
+    if args.json:
+        known = args.id or args.name or (args.file.stem if args.file else _entry_of(None).id)
+        return until_terminated(lambda: fetch_events.run(known, lambda shown: _got(args, shown)))
+
+    def got() -> int:
+        model = _got(args, progress.for_stderr())
+        print(f"{model.id} is ready: {model.path}")
+        return 0
+
+    return until_terminated(got)
+
+
+def _got(args: argparse.Namespace, shown: Progress) -> InstalledModel:
     if args.file is not None:
-        model = _take_file(args)
-    elif args.name or args.copy:
+        return _take_file(args, shown)
+    if args.name or args.copy:
         raise UsageError(
             "--name and --copy are for files of your own.",
             code="bad_arguments",
             hint="Add: --file FILE",
         )
-    else:
-        model = fetch(args.id)
-    if args.json:
-        print(json.dumps(_record(model), indent=2))
-    else:
-        print(f"{model.id} is ready: {model.path}")
-    return 0
+    return fetch(args.id, shown)
 
 
 def run_verify(args: argparse.Namespace) -> int:
@@ -207,7 +215,13 @@ def _add_action(actions: Any, name: str, summary: str, function: Any) -> argpars
     return action
 
 
-def _take_file(args: argparse.Namespace) -> InstalledModel:
+def _entry_of(model_id: str | None) -> ModelEntry:
+    if model_id is None or model_id == "auto":
+        return catalog.default_entry(machine.gpu_memory_bytes())
+    return catalog.find(model_id)
+
+
+def _take_file(args: argparse.Namespace, shown: Progress) -> InstalledModel:
     from lsp_server.models.register import register
 
     expected = catalog.find(args.id) if args.id else None
@@ -222,7 +236,7 @@ def _take_file(args: argparse.Namespace) -> InstalledModel:
 
     return register(
         args.file,
-        progress.for_stderr(),
+        shown,
         confirm,
         name=args.name,
         expected=expected,
@@ -347,16 +361,6 @@ def _print_table(rows: list[dict[str, Any]], speeds: dict[str, tuple[str, str, s
     console.print(table)
     if not any(row["fetched"] for row in rows):
         console.print("\nNone is fetched yet. Run: midfill model fetch", highlight=False)
-
-
-def _record(model: InstalledModel) -> dict[str, Any]:
-    return {
-        "id": model.id,
-        "path": str(model.path),
-        "sha256": model.sha256,
-        "size_bytes": model.size_bytes,
-        "confirmed_by": model.confirmed_by,
-    }
 
 
 def _size(n_bytes: int) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from lsp_server.models import fetch as fetching
 from lsp_server.models import store
 from lsp_server.models.catalog import ModelEntry
 from lsp_server.models.index import PackageIndex
+from lsp_server.models.partial import Partial
 from tests.engine.makers import speed
 from tests.models.conftest import TINY_BYTES
 from tests.models.gguf_files import PLAIN_TOKENS, gguf
@@ -44,6 +48,11 @@ class Command:
         code, out, err = self(*arguments, "--json")
         assert code == 0, err
         return json.loads(out)
+
+    def events(self, *arguments: str) -> tuple[int, list[dict[str, Any]], str]:
+        """Exit code, what ``fetch --json`` prints line by line, and stderr."""
+        code, out, err = self("fetch", *arguments, "--json")
+        return code, [json.loads(line) for line in out.splitlines()], err
 
 
 @pytest.fixture
@@ -72,7 +81,7 @@ def test_life_of_a_model(midfill: Command, tiny: ModelEntry, folder: Path) -> No
     """Fetch, list, path, verify and remove agree with each other."""
     path = str(folder / "tiny.gguf")
     assert midfill.json("list")[0]["fetched"] is False
-    assert midfill.json("fetch")["path"] == path
+    assert midfill.events()[1][-1]["path"] == path
     row = midfill.json("list")[0]
     assert (row["id"], row["fetched"], row["path"]) == ("tiny", True, path)
     assert (row["sha256"], row["default_here"]) == (tiny.sha256, True)
@@ -109,18 +118,81 @@ def test_output_for_people(midfill: Command, tiny: ModelEntry) -> None:
     [
         (["path"], "model_not_fetched"),
         (["verify"], "model_not_fetched"),
-        (["fetch", "tinny"], "model_unknown"),
         (["remove", "tiny"], "model_not_fetched"),
-        (["fetch", "--file", "nowhere.gguf"], "model_file_missing"),
-        (["fetch", "--copy"], "bad_arguments"),
     ],
 )
 def test_errors(midfill: Command, arguments: list[str], error: str) -> None:
     """An error is JSON with a code on stdout, a sentence on stderr, and a non-zero exit code."""
     code, out, err = midfill(*arguments, "--json")
-    assert code == (2 if error == "bad_arguments" else 1)
+    assert code == 1
     assert json.loads(out)["error"] == error
     assert err.startswith("midfill: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["tinny"], "model_unknown"),
+        (["--file", "nowhere.gguf"], "model_file_missing"),
+        (["--copy"], "bad_arguments"),
+    ],
+)
+def test_errors_of_a_fetch_are_events(midfill: Command, arguments: list[str], error: str) -> None:
+    """The last line says what is wrong and what to do; stderr and exit code are as ever."""
+    code, events, err = midfill.events(*arguments)
+    assert code == (2 if error == "bad_arguments" else 1)
+    assert events[-1].keys() == {"event", "code", "message", "hint"}
+    assert (events[-1]["event"], events[-1]["code"]) == ("error", error)
+    assert err.startswith("midfill: ")
+
+
+def test_a_fetch_tells_how_far_it_is(
+    midfill: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes that grow up to the size, then where the model lies; hashing takes nothing back."""
+    use(monkeypatch, Bytes(TINY_BYTES))
+    code, events, _ = midfill.events("tiny")
+    assert code == 0
+    *growing, done = events
+    assert {event["event"] for event in growing} == {"progress"}
+    assert {(event["model"], event["n_total"]) for event in growing} == {("tiny", len(TINY_BYTES))}
+    n_bytes = [event["n_bytes"] for event in growing]
+    assert n_bytes == sorted(n_bytes)
+    assert (n_bytes[0], n_bytes[-1]) == (0, len(TINY_BYTES))
+    assert (done["event"], done["model"]) == ("done", "tiny")
+    assert done["path"] == str(folder / "tiny.gguf")
+    assert len(done["sha256"]) == 64
+    # Nothing is left to do the second time.
+    assert [event["event"] for event in midfill.events("tiny")[1]] == ["done"]
+
+
+@pytest.mark.parametrize("flags", [["--json"], []])
+def test_sigterm_ends_a_fetch_in_order(
+    midfill: Command, folder: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str]
+) -> None:
+    """The partial file is kept, the next run goes on there, and SIGTERM is as it was before."""
+
+    class Killed(Bytes):
+        """Is asked to end when all its bytes are written."""
+
+        def fetch(
+            self, entry: ModelEntry, partial: Partial, on_bytes: Callable[[int], None]
+        ) -> None:
+            super().fetch(entry, partial, on_bytes)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    use(monkeypatch, Killed(TINY_BYTES[:100]))
+    code, out, err = midfill("fetch", "tiny", *flags)
+    assert code == 143
+    assert "midfill model fetch tiny" in err
+    if flags:
+        last = json.loads(out.splitlines()[-1])
+        assert (last["event"], last["code"]) == ("error", "interrupted")
+    assert (folder / "tiny.gguf.partial").read_bytes() == TINY_BYTES[:100]
+    assert signal.getsignal(signal.SIGTERM) == before
+    use(monkeypatch, Bytes(TINY_BYTES[100:]))
+    assert midfill.events("tiny")[1][0]["n_bytes"] == 100
 
 
 def test_verify_reports_a_damaged_model(midfill: Command, folder: Path) -> None:
@@ -150,10 +222,10 @@ def test_interrupted_fetch_exits_130_and_says_how_to_go_on(
 
 def test_own_file_with_yes(midfill: Command, mine: Path) -> None:
     """--yes confirms; hash, size, architecture and FIM tokens are shown on stderr."""
-    code, out, err = midfill("fetch", "--file", str(mine), "--yes", "--json")
+    code, events, err = midfill.events("--file", str(mine), "--yes")
     assert code == 0
-    record = json.loads(out)
-    assert (record["id"], record["confirmed_by"]) == ("mine", "user")
+    record = events[-1]
+    assert (record["model"], record["confirmed_by"]) == ("mine", "user")
     for shown in (record["sha256"], "qwen2", "prefix 2, suffix 4, middle 3"):
         assert shown in err
     assert midfill.json("path", "mine")["path"] == str(mine)
@@ -162,9 +234,9 @@ def test_own_file_with_yes(midfill: Command, mine: Path) -> None:
 
 def test_own_file_without_a_terminal(midfill: Command, mine: Path) -> None:
     """Where nobody can be asked, the file is not taken."""
-    code, out, _ = midfill("fetch", "--file", str(mine), "--json")
+    code, events, _ = midfill.events("--file", str(mine))
     assert code == 2
-    assert json.loads(out)["error"] == "confirmation_needed"
+    assert events[-1]["code"] == "confirmation_needed"
 
 
 @pytest.mark.parametrize(
@@ -231,7 +303,7 @@ def test_name_of_a_file_cannot_repaint_the_terminal(midfill: Command, mine: Path
 def test_catalog_model_from_a_local_file(midfill: Command, mine: Path, folder: Path) -> None:
     """A pinned model that was carried over on a disk is taken without a question."""
     mine.write_bytes(TINY_BYTES)
-    model = midfill.json("fetch", "tiny", "--file", str(mine), "--copy")
+    model = midfill.events("tiny", "--file", str(mine), "--copy")[1][-1]
     assert model["path"] == str(folder / "tiny.gguf")
     assert model["confirmed_by"] == "catalog"
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from lsp_server.commands.fetch_events import EventProgress
 from lsp_server.models.progress import LineProgress
 
 
@@ -34,3 +37,31 @@ def test_resumed_transfer_says_what_is_there() -> None:
         "model: 100.0 MB, 60.0 MB of them there already",
         "model: 100 %, 100.0 MB of 100.0 MB, 10.0 MB/s",
     ]
+
+
+def test_events_come_a_few_times_a_second() -> None:
+    """At the start, every quarter of a second, and at the end; the same figures only once."""
+    events: list[dict[str, Any]] = []
+    now = [0.0]
+    progress = EventProgress("tiny", events.append, lambda: now[0])
+    progress.start("fetching", 1000)
+    for tenth in range(1, 11):
+        now[0] = tenth / 10
+        progress.update(tenth * 90)
+    progress.close()
+    progress.close()
+    assert [event["n_bytes"] for event in events] == [0, 270, 540, 810, 900]
+    assert events[0] == {"event": "progress", "model": "tiny", "n_bytes": 0, "n_total": 1000}
+
+
+def test_events_never_go_back() -> None:
+    """A source that begins its part again, and hashing, take nothing from what was told."""
+    events: list[dict[str, Any]] = []
+    progress = EventProgress("tiny", events.append, lambda: 0.0)
+    progress.start("from the hub", 1000, 600)
+    progress.close()
+    progress.start("from the index", 1000, 500)
+    progress.close()
+    progress.start("checking", 1000)
+    progress.close()
+    assert [event["n_bytes"] for event in events] == [600]
