@@ -123,7 +123,7 @@ def marks(session: Session, _params: wire.NoParams) -> dict[str, Any]:
     return {"pinned": found.pinned, "banned": found.banned}
 
 
-def explain(session: Session, params: wire.DocumentParams) -> dict[str, Any] | None:
+def explain(session: Session, params: wire.ExplainParams) -> dict[str, Any] | None:
     """``midfill/explain``: how the last request in a document was answered, and from what."""
     account = session.service.account(params.text_document.uri)
-    return explained(account) if account else None
+    return explained(account, evidence=bool(params.evidence)) if account else None

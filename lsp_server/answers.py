@@ -66,8 +66,13 @@ def menu_item(
     )
 
 
-def explained(account: Account) -> dict[str, Any]:
-    """How a request was answered, and from what, as ``midfill/explain`` tells it."""
+def explained(account: Account, *, evidence: bool = False) -> dict[str, Any]:
+    """How a request was answered, and from what, as ``midfill/explain`` tells it.
+
+    Args:
+        account: of the request.
+        evidence: whether all that the score is made of is told.
+    """
     answer, explanation = account.answer, account.explanation
     fields: dict[str, Any] = {"id": account.request_id}
     if isinstance(answer, Skip):
@@ -100,6 +105,8 @@ def explained(account: Account) -> dict[str, Any]:
                 for each in explanation.related.dropped
             ],
         }
+        if evidence and explanation.evidence is not None:
+            fields["evidence"] = msgspec.to_builtins(explanation.evidence)
     return fields
 
 

@@ -119,6 +119,11 @@ class TokenChunk(msgspec.Struct, frozen=True, kw_only=True, tag="chunk"):
         request_id: the request this belongs to.
         text: new text; always whole characters.
         logprobs: natural-log probability of each token in this chunk.
+        margins: by how much each is likelier than the likeliest other token; empty where that is
+            not known.
+        entropies: of the distribution each was picked from, in nats; empty where not known.
+        end_logprob: natural-log probability that the text ends there, on the last chunk of a text
+            that the model ended itself.
         finish_reason: None while the generation goes on.
         timings: set on the first and the last chunk.
         segment_tokens: exact token count of each prompt segment, on those chunks too.
@@ -127,6 +132,9 @@ class TokenChunk(msgspec.Struct, frozen=True, kw_only=True, tag="chunk"):
     request_id: int
     text: str
     logprobs: tuple[float, ...] = ()
+    margins: tuple[float, ...] = ()
+    entropies: tuple[float, ...] = ()
+    end_logprob: float | None = None
     finish_reason: FinishReason | None = None
     timings: Timings | None = None
     segment_tokens: tuple[int, ...] = ()

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from benchmarks.lsp.client import Json
 from benchmarks.lsp.server import PrivateServer
 from benchmarks.replay.types import Project, Suggestion
@@ -14,6 +16,7 @@ from lsp_server.answers import ACCEPTED_COMMAND
 from lsp_server.documents import Change, Span, TextDocument
 from lsp_server.errors import EngineError
 from lsp_server.positions import units_of
+from lsp_server.score.evidence import Evidence
 
 TIMEOUT_S = 120.0
 # Empty answers to every request: nothing would be measured.
@@ -142,7 +145,8 @@ class LspServer:
         total_s = time.perf_counter() - started_s
         items = result["items"] if result else []
         first_s = self._first_partial_s.pop(token, None)
-        explained: Json = await self._server.client.request("midfill/explain", self._named) or {}
+        wanted = {**self._named, "evidence": True}
+        explained: Json = await self._server.client.request("midfill/explain", wanted) or {}
         if not items:
             self._check(explained)
         shown_ms = 1000 * ((total_s if first_s is None else first_s - started_s) if items else 0)
@@ -214,6 +218,7 @@ def _document(uri: str, text: str) -> TextDocument:
 
 def _suggestion(item: Json, explained: Json, display_ms: float, total_ms: float) -> Suggestion:
     timings = explained.get("timings") or {}
+    told = explained.get("evidence")
     start = (item.get("range") or {}).get("start", {})
     end = (item.get("range") or {}).get("end", {})
     return Suggestion(
@@ -228,4 +233,5 @@ def _suggestion(item: Json, explained: Json, display_ms: float, total_ms: float)
         n_prompt=int(timings.get("nPrompt", 0)),
         n_reused=int(timings.get("nReused", 0)),
         id=str(explained.get("id", "")),
+        evidence=msgspec.convert(told, Evidence) if told else None,
     )

@@ -7,6 +7,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from lsp_server.score.evidence import Evidence
+
 SuffixMode = Literal["full", "function", "empty"]
 PauseKind = Literal["line_start", "after_punctuation", "inside_identifier"]
 Rule = Literal["A-line", "A-block", "A-prefix"]
@@ -67,6 +69,7 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
         n_prompt: tokens of the prompt.
         n_reused: of these, found in the KV cache.
         id: the completion's id.
+        evidence: what the server's score is made of; None where it does not tell.
     """
 
     text: str
@@ -80,6 +83,7 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
     n_prompt: int = 0
     n_reused: int = 0
     id: str = ""
+    evidence: Evidence | None = None
 
 
 class Suggester(Protocol):

@@ -9,6 +9,7 @@ import msgspec
 from context.rank import Chosen
 from context.types import FileContext, Prompt, SourceFile
 from lsp_server.postprocess.shape import Shaper
+from lsp_server.score.evidence import Evidence, Past, Token
 from lsp_server.types import (
     Completion,
     CompletionRequest,
@@ -32,6 +33,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         stop: why the stream ended: a filter's name, or the engine's finish reason.
         logprobs: natural-log probability of each generated token.
         timings: what it cost, whether or not there is something to show.
+        evidence: what the score is made of; None where there is nothing to show.
     """
 
     context: FileContext
@@ -42,6 +44,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     stop: str
     logprobs: tuple[float, ...]
     timings: Timings = Timings()
+    evidence: Evidence | None = None
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +77,8 @@ class Draft:
         self._context_ms = context_ms
         self._model = model
         self._raw = ""
-        self._logprobs: list[float] = []
+        self._tokens: list[Token] = []
+        self._end_logprob: float | None = None
         self._finish: FinishReason = "cut"
         self._timings = Timings()
         self._segment_tokens: tuple[int, ...] = ()
@@ -86,12 +90,14 @@ class Draft:
         self._timings = chunk.timings or self._timings
         self._segment_tokens = chunk.segment_tokens or self._segment_tokens
         self._finish = chunk.finish_reason or self._finish
+        if chunk.end_logprob is not None:
+            self._end_logprob = chunk.end_logprob
         if not chunk.text and not chunk.logprobs:
             return False
         if not self._ttft_ms:
             self._ttft_ms = 1000 * (time.monotonic() - self._started_s)
-        self._logprobs.extend(chunk.logprobs)
         self._raw += chunk.text
+        self._tokens.extend(_tokens(chunk, len(self._raw)))
         return self._look(final=False)
 
     def keep_whole_lines(self) -> bool:
@@ -100,6 +106,7 @@ class Draft:
         if not self._raw[: max(cut, 0)].strip():
             return False
         self._raw, self.stop = self._raw[:cut], "answer_ms"
+        self._tokens = [token for token in self._tokens if token.end <= cut] or self._tokens[:1]
         return True
 
     def close(self) -> None:
@@ -137,19 +144,19 @@ class Draft:
             context_ms=self._context_ms,
             ttft_ms=self._ttft_ms,
             total_ms=1000 * (time.monotonic() - self._started_s),
-            n_generated=len(self._logprobs),
+            n_generated=len(self._tokens),
         )
 
     def completion(self, *, complete: bool, identity: str = "") -> Completion:
         """The suggestion as it stands."""
         eol = self.request.snapshot.eol
-        n_logprobs = len(self._logprobs)
+        logprobs = self._logprobs
         return Completion(
             id=self.request.id,
             text=self.text if eol == "\n" else self.text.replace("\n", eol),
             line=self.request.line,
             column=self.request.column,
-            score=sum(self._logprobs) / n_logprobs if n_logprobs else 0.0,
+            score=sum(logprobs) / len(logprobs) if logprobs else 0.0,
             finish_reason="cut" if self.stop else self._finish,
             timings=self.timings,
             origin=self.origin,
@@ -158,7 +165,56 @@ class Draft:
             identity=identity,
         )
 
-    def explain(self, context: FileContext, related: Chosen, prompt: Prompt) -> Explanation:
+    def evidence(
+        self, context: FileContext, related: Chosen, past: tuple[Past, ...], n_typed_chars: int
+    ) -> Evidence:
+        """What its score is made of.
+
+        Args:
+            context: of the open file.
+            related: text of other files.
+            past: what became of the suggestions before.
+            n_typed_chars: so much of what the model wrote was typed since.
+        """
+        scope, timings = context.scope, self.timings
+        return Evidence(
+            text=self.text,
+            raw=self._raw,
+            tokens=tuple(self._tokens),
+            end_logprob=self._end_logprob,
+            stop=self.stop or self._finish,
+            language=scope.language,
+            line_before=scope.line_before,
+            line_after=scope.line_after,
+            next_line=scope.next_line,
+            kind=scope.kind,
+            place=scope.place,
+            callee=scope.callee,
+            indent=scope.indent,
+            enclosing=scope.enclosing,
+            multi_line=scope.multi_line,
+            open_brackets=scope.open_brackets,
+            before=context.prefix_text,
+            after=context.suffix_text,
+            elsewhere=tuple(snippet.text for snippet in related.snippets),
+            n_typed_chars=n_typed_chars,
+            latency_ms=1000 * (self.shown_s - self._started_s),
+            ttft_ms=timings.ttft_ms,
+            n_prompt_tokens=timings.n_prompt,
+            history=past,
+        )
+
+    @property
+    def _logprobs(self) -> tuple[float, ...]:
+        return tuple(token.logprob for token in self._tokens)
+
+    def explain(
+        self,
+        context: FileContext,
+        related: Chosen,
+        prompt: Prompt,
+        evidence: Evidence | None = None,
+    ) -> Explanation:
         """What went into it."""
         return Explanation(
             context=context,
@@ -167,9 +223,29 @@ class Draft:
             segment_tokens=self._segment_tokens,
             raw=self._raw,
             stop=self.stop or self._finish,
-            logprobs=tuple(self._logprobs),
+            logprobs=self._logprobs,
             timings=self.timings,
+            evidence=evidence,
         )
+
+
+def _tokens(chunk: TokenChunk, end: int) -> list[Token]:
+    """The tokens of a chunk.
+
+    Args:
+        chunk: of the engine; a token each, but for engines that send several at once.
+        end: characters of the raw text up to its end.
+    """
+    n_tokens = len(chunk.logprobs)
+    sizes = [len(chunk.text) * (n_tokens - 1 - number) // n_tokens for number in range(n_tokens)]
+    margins = chunk.margins or (None,) * n_tokens
+    entropies = chunk.entropies or (None,) * n_tokens
+    return [
+        Token(end - size, logprob, margin, entropy)
+        for size, logprob, margin, entropy in zip(
+            sizes, chunk.logprobs, margins, entropies, strict=False
+        )
+    ]
 
 
 def source_file(snapshot: Snapshot, line: int, column: int) -> tuple[SourceFile, int]:

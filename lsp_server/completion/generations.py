@@ -180,7 +180,9 @@ class Generation:
         text = bytes(self._raw[start:end]).decode("utf-8", "ignore") if start < end else ""
         if text == chunk.text:
             return chunk
-        return msgspec.structs.replace(chunk, text=text, logprobs=chunk.logprobs if text else ())
+        if text:
+            return msgspec.structs.replace(chunk, text=text)
+        return msgspec.structs.replace(chunk, text="", logprobs=(), margins=(), entropies=())
 
     # -- its end -------------------------------------------------------------------------
 
@@ -314,6 +316,11 @@ class Source:
         if self._found is None or self._is_own:
             return False
         return not self._found.generation.running
+
+    @property
+    def n_typed_chars(self) -> int:
+        """So much of what the stream says was typed since it was started."""
+        return len(self._found.typed.decode("utf-8", "replace")) if self._found else 0
 
     def identity(self, shown: str) -> str:
         """Names what is shown: the same from wherever in it the request came."""

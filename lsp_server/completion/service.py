@@ -27,6 +27,7 @@ from lsp_server.completion.scheduler import Scheduler
 from lsp_server.completion.warmup import Spot
 from lsp_server.engine import pause
 from lsp_server.errors import MidfillError
+from lsp_server.score.history import History
 from lsp_server.settings import Resolved, Settings
 from lsp_server.types import (
     Completion,
@@ -85,6 +86,7 @@ class CompletionService:
         self._prompts = Prompts(self._engine, self._workspaces, at_once=one_shot)
         self._rhythm = Rhythm()
         self._rejections = Rejections()
+        self._history = History()
         self._one_shot = one_shot
         self._generations = Generations()
         self._ahead = Ahead(
@@ -203,6 +205,7 @@ class CompletionService:
 
     async def accepted(self, completion_id: str) -> None:
         """The user took a suggestion; returns once that is stored."""
+        self._history.accepted(completion_id)
         if self._tracker:
             self._tracker.accepted(completion_id)
         if self._event_log:
@@ -215,11 +218,13 @@ class CompletionService:
 
     def partially_accepted(self, completion_id: str, n_utf16: int) -> None:
         """The user took the first ``n_utf16`` UTF-16 units of a suggestion."""
+        self._history.accepted(completion_id)
         if self._tracker:
             self._tracker.partially_accepted(completion_id, n_utf16)
 
     def dismissed(self, completion_id: str) -> None:
         """The user turned a suggestion down."""
+        self._history.dismissed(completion_id)
         self._rejections.rejected(completion_id)
         if self._tracker:
             self._tracker.dismissed(completion_id)
@@ -373,7 +378,9 @@ class CompletionService:
         draft.close()
         if draft.text and not is_known:
             self._rhythm.answered(1000 * (draft.shown_s - asked_s))
-        on_explain(draft.explain(context, found.chosen, prompt))
+        past = self._history.past(request.snapshot.uri, request.line)
+        evidence = draft.evidence(context, found.chosen, past, source.n_typed_chars)
+        on_explain(draft.explain(context, found.chosen, prompt, evidence if draft.text else None))
         spot = Spot(snapshot=request.snapshot, line=request.line, column=request.column)
         shown = draft.completion(complete=True).text
         self._ahead.shown(spot, shown, settled=found.chosen.settled)
@@ -385,7 +392,11 @@ class CompletionService:
             request.id, request.snapshot.uri, context.scope.line_before, draft.text
         )
         self._accounts.displayable(draft)
-        return draft.completion(complete=True, identity=source.identity(draft.text))
+        identity = source.identity(draft.text)
+        self._history.made(
+            request.id, request.snapshot.uri, request.line, draft.text, identity=identity
+        )
+        return draft.completion(complete=True, identity=identity)
 
     def _was_rejected(self, draft: Draft, context: FileContext, *, complete: bool = False) -> bool:
         """Whether the user turned this very suggestion down; who asks for one gets it again."""

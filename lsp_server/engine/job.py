@@ -71,10 +71,24 @@ class Job:
         with contextlib.suppress(RuntimeError):  # the loop has ended: nobody listens
             self._loop.call_soon_threadsafe(self.answer, chunk)
 
-    def send(self, text: str, logprobs: tuple[float, ...] = ()) -> None:
-        """Send a piece of text."""
+    def send(
+        self,
+        text: str,
+        logprobs: tuple[float, ...] = (),
+        margins: tuple[float, ...] = (),
+        entropies: tuple[float, ...] = (),
+    ) -> None:
+        """Send a piece of text; see TokenChunk."""
         if text or logprobs:
-            self.emit(TokenChunk(request_id=self.request.request_id, text=text, logprobs=logprobs))
+            self.emit(
+                TokenChunk(
+                    request_id=self.request.request_id,
+                    text=text,
+                    logprobs=logprobs,
+                    margins=margins,
+                    entropies=entropies,
+                )
+            )
 
     def prefilled(self, clock: Clock, segment_tokens: tuple[int, ...]) -> None:
         """Tell what the prompt cost, before the first token: a client may leave early."""
@@ -88,13 +102,18 @@ class Job:
         )
 
     def finish(
-        self, reason: FinishReason, clock: Clock, segment_tokens: tuple[int, ...] = ()
+        self,
+        reason: FinishReason,
+        clock: Clock,
+        segment_tokens: tuple[int, ...] = (),
+        end_logprob: float | None = None,
     ) -> None:
-        """Send the last chunk."""
+        """Send the last chunk; see TokenChunk."""
         self.emit(
             TokenChunk(
                 request_id=self.request.request_id,
                 text="",
+                end_logprob=end_logprob,
                 finish_reason=reason,
                 timings=clock.timings(),
                 segment_tokens=segment_tokens,

@@ -121,9 +121,16 @@ class DidChangeParams(_Params, frozen=True):
 
 
 class DocumentParams(_Params, frozen=True):
-    """``textDocument/didClose``, ``didSave``, ``midfill/explain``."""
+    """``textDocument/didClose``, ``didSave``."""
 
     text_document: TextDocumentIdentifier
+
+
+class ExplainParams(_Params, frozen=True):
+    """``midfill/explain``; with ``evidence`` all that the score is made of is told."""
+
+    text_document: TextDocumentIdentifier
+    evidence: bool = False
 
 
 class DidFocusParams(_Params, frozen=True):
@@ -268,7 +275,7 @@ PARAMS: dict[str, type[_Params] | None] = {
     "textDocument/didShowCompletion": ItemParams,
     "textDocument/didPartiallyAcceptCompletion": PartiallyAcceptedParams,
     "midfill/didDismissCompletion": ItemParams,
-    "midfill/explain": DocumentParams,
+    "midfill/explain": ExplainParams,
     "midfill/marks": NoParams,
     "midfill/stats": StatsParams,
     "midfill/status": NoParams,

@@ -19,7 +19,7 @@ from lsp_server.engine.llama.healing import Ids
 from lsp_server.engine.llama.loading import load
 from lsp_server.engine.llama.native import AbortFlag, NativeLog
 from lsp_server.engine.llama.reuse import Block
-from lsp_server.engine.llama.sampler import Logits, Sampler
+from lsp_server.engine.llama.sampler import Logits, Picked, Sampler, picked
 from lsp_server.engine.llama.tokenizer import Tokenizer
 from lsp_server.engine.options import EngineOptions
 from lsp_server.errors import EngineError
@@ -274,8 +274,8 @@ class LlamaModel:
 
     # -- what comes next -----------------------------------------------------------------
 
-    def best_among(self, ids: Ids, index: int) -> tuple[int, float]:
-        """The likeliest of some tokens, and its natural-log probability among them.
+    def best_among(self, ids: Ids, index: int) -> Picked:
+        """The likeliest of some tokens, and how sure it is among them.
 
         Args:
             ids: shape (n,), not empty.
@@ -283,8 +283,7 @@ class LlamaModel:
         """
         logits = self.logits(index)[ids]
         best = int(np.argmax(logits))
-        total = float(np.exp(logits - logits[best]).sum())
-        return int(ids[best]), -float(np.log(total))
+        return picked(int(ids[best]), float(logits[best]), logits)
 
     def logits(self, index: int) -> Logits:
         """Of the vocabulary, behind the batch's entry ``index``; overwritten by the next batch.

@@ -30,10 +30,35 @@ class Picked(NamedTuple):
         token: its id.
         logprob: natural log of its probability before any sampler. Tokens far below the likeliest
             one are left out of the sum, which changes it by less than 0.02, mostly by far less.
+        margin: its logit less that of the likeliest other token; below 0 where it is not the
+            likeliest itself.
+        entropy: of the distribution it was picked from, in nats.
     """
 
     token: int
     logprob: float
+    margin: float = 0.0
+    entropy: float = 0.0
+
+
+def picked(token: int, logit: float, near: Logits) -> Picked:
+    """A token and how sure it was.
+
+    Args:
+        token: its id.
+        logit: of it.
+        near: logits of the likeliest tokens, it among them, shape (n,); n is at least 1.
+    """
+    top = float(near.max())
+    below = near - top
+    weights = np.exp(below)
+    total = float(weights.sum())
+    log_total = math.log(total)
+    # The likeliest other one: the best, or the second where the token itself is the best.
+    best = np.partition(near, -2)[-2:] if len(near) > 1 else (near[0] - _REACH, near[0])
+    other = float(best[0]) if logit >= top else top
+    entropy = log_total - float(weights @ below) / total
+    return Picked(token, logit - top - log_total, logit - other, entropy)
 
 
 def temperature_at(params: SamplingParams, step: int) -> float:
@@ -94,8 +119,7 @@ class Sampler:
         near = logits[ids]
         token = self._apply(ids, near)
         llama_cpp.llama_sampler_accept(self._chain, token)
-        total = float(np.exp(near - top).sum())
-        return Picked(token, float(logits[token]) - top - math.log(total))
+        return picked(token, float(logits[token]), near)
 
     def _apply(self, ids: np.ndarray[Any, np.dtype[np.int64]], logits: Logits) -> int:
         """What the chain chooses among some tokens."""

@@ -54,6 +54,7 @@ class Task:
         self.guess: list[int] = []
         self.first_entry = 0
         self._last_text = last_text
+        self._end_logprob: float | None = None
         self._lookup: Lookup | None = None
         self._llama = llama
         self._tokens = prompt.tokens
@@ -163,32 +164,36 @@ class Task:
             fitting = self._llama.tokenizer.vocabulary.fitting(wanted)
             if not len(fitting):
                 return "stop"
-            token, logprob = self._llama.best_among(fitting, index)
-            self._sampler.accept(token)
+            pick = self._llama.best_among(fitting, index)
+            self._sampler.accept(pick.token)
         else:
-            token, logprob = self._sampler.pick(self._llama.logits(index))
-            if self._llama.tokenizer.is_stop(token):
+            pick = self._sampler.pick(self._llama.logits(index))
+            if self._llama.tokenizer.is_stop(pick.token):
+                self._end_logprob = pick.logprob
                 self.job.send(self._watch.flush() + self._utf8.decode(b"", final=True))
                 return "stop"
         self.clock.n_generated += 1
-        beyond = self._healing.feed(self._llama.tokenizer.piece(token))
+        beyond = self._healing.feed(self._llama.tokenizer.piece(pick.token))
         if beyond:
             self.clock.first_token()
         text, stopped = self._watch.feed(self._utf8.decode(beyond))
-        self.job.send(text, (logprob,) if beyond else ())
+        if beyond:
+            self.job.send(text, (pick.logprob,), (pick.margin,), (pick.entropy,))
+        else:
+            self.job.send(text)
         if stopped:
             return "stop"
         if self.clock.n_generated >= sampling.max_tokens:
             self.job.send(self._watch.flush())
             return "length"
-        self.next_token = token
+        self.next_token = pick.token
         return None
 
     def finish(self, reason: FinishReason) -> None:
         """Send the last chunk and leave the slot."""
         self.leave()
         self.clock.mark("decode")
-        self.job.finish(reason, self.clock, self._counts)
+        self.job.finish(reason, self.clock, self._counts, self._end_logprob)
 
     def leave(self) -> None:
         """Give the slot free. What is parked goes back, so that a later prompt finds it."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 
-from lsp_server.engine.llama.sampler import Sampler, temperature_at
+from lsp_server.engine.llama.sampler import Sampler, picked, temperature_at
 from lsp_server.types import SamplingParams
 
 Pick = Callable[[Sequence[float]], int]
@@ -160,9 +161,27 @@ def test_the_probability_is_the_models_own(temperature: float) -> None:
     """It is that before temperature, top-p and what else the chain does."""
     logits = np.array([2.0, 1.0, 0.0, -40.0], dtype=np.float32)
     sampler = Sampler(None, params(temperature=temperature, seed=1))
-    token, logprob = sampler.pick(logits)
+    pick = sampler.pick(logits)
     expected = logits.astype(np.float64) - np.log(np.exp(logits.astype(np.float64)).sum())
-    assert logprob == pytest.approx(expected[token], abs=1e-6)
+    assert pick.logprob == pytest.approx(expected[pick.token], abs=1e-6)
+
+
+def test_how_sure_a_token_was() -> None:
+    """The margin is to the likeliest other token; the entropy is that of the whole choice."""
+    logits = np.array([2.0, 1.0, 0.0], dtype=np.float32)
+    p = np.exp(logits) / np.exp(logits).sum()
+    entropy = -float((p * np.log(p)).sum())
+    best, second = picked(0, 2.0, logits), picked(1, 1.0, logits)
+    assert (best.margin, second.margin) == (1.0, -1.0)
+    assert best.entropy == second.entropy == pytest.approx(entropy, abs=1e-6)
+    assert second.logprob == pytest.approx(math.log(p[1]), abs=1e-6)
+
+
+def test_a_token_without_alternatives_is_certain() -> None:
+    """Alone it has a wide margin and no entropy."""
+    only = picked(3, 7.0, np.array([7.0], dtype=np.float32))
+    assert only.logprob == only.entropy == 0.0
+    assert only.margin > 10
 
 
 def test_close_is_safe_twice() -> None:

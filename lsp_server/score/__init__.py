@@ -1,0 +1,1 @@
+"""P(accept): how likely a suggestion is to be taken, known before it is shown."""
