@@ -80,6 +80,9 @@ def balance(
         return len(completion)
     text = flat(completion)
     state = advance(line_before)
+    if kind == "string" and not state.quote:
+        # A string of several lines, whose quotes are further up.
+        return len(completion)
     if state.quote and state.quote in line_after and not advance(line_after, state).quote:
         end = _string_end(text, state)
         if end is not None:

@@ -31,7 +31,7 @@ def braces_end(text: str, scope: CursorScope) -> int | None:
         Number of characters; None while the block may go on.
     """
     block = _Braces(scope)
-    brackets = _brackets(text, scope.language)
+    brackets = brackets_in(text, scope.language)
     found = next(brackets, None)
     offset = 0
     keep = 0
@@ -63,7 +63,7 @@ class _Braces:
         self._base = width(scope.indent)
         # Each open bracket with the number of its line; -1 is the text left of the cursor.
         self._stack: list[tuple[str, int]] = []
-        for _, bracket in _brackets(scope.line_before, scope.language):
+        for _, bracket in brackets_in(scope.line_before, scope.language):
             self._change(bracket, -1)
         # A block that a word opens, as `then` does.
         self._by_word = not self._on_blank and not self._stack and self._base > self._own
@@ -165,7 +165,7 @@ class _Braces:
         return None
 
 
-def _brackets(text: str, language: str) -> Iterator[tuple[int, str]]:
+def brackets_in(text: str, language: str) -> Iterator[tuple[int, str]]:
     """Offsets of the brackets outside of strings and comments."""
     for found in _pattern(line_comment(language), language == "rust").finditer(text):
         if found.lastgroup == "bracket":

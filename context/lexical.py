@@ -226,7 +226,7 @@ def statement_start(text: str, state: Lexical) -> int:
 @functools.lru_cache(maxsize=4)
 def _locate_line(text: str) -> tuple[Lexical, tuple[tuple[int, int], ...]]:
     spans = _spans(text)
-    return advance(text, None, _anchor(text, spans)), spans
+    return advance(text, None, anchor(text, spans)), spans
 
 
 # Texts that were looked through last, with the strings of several lines in them.
@@ -257,7 +257,13 @@ def _spans(text: str) -> _Spans:
     return spans
 
 
-def _anchor(text: str, spans: tuple[tuple[int, int], ...]) -> int:
+def anchor(text: str, spans: tuple[tuple[int, int], ...]) -> int:
+    """Where the last definition or import at column 0 begins, 0 where there is none.
+
+    Args:
+        text: with ``\\n`` as EOL.
+        spans: ranges of strings of several lines in it.
+    """
     end = len(text)
     while end > 0:
         start = text.rfind("\n", 0, max(0, end - _ANCHOR_CHARS)) + 1

@@ -17,18 +17,17 @@ from context.gather import gather
 from context.syntax import SyntaxTree
 from context.types import Budget, FileContext, Prompt, SourceFile
 from lsp_server import paths
+from lsp_server.completion import asking
 from lsp_server.completion.draft import Draft
 from lsp_server.engine import spawn
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.launch import engine_options
-from lsp_server.postprocess.shape import Shaper
 from lsp_server.settings import CompletionSettings, EngineSettings, ModelSettings, Settings
 from lsp_server.types import CompletionRequest, SamplingParams, Snapshot, TokenChunk
 
 # What the language server asks for on a CPU, so that figures do not depend on the machine.
 BUDGET = Budget(n_prefix_tokens=768, n_suffix_tokens=192)
 SHOWN_MAX_TOKENS = 96
-_AROUND_CHARS = 2000
 _LEAVE_TIMEOUT_S = 20
 
 
@@ -142,7 +141,7 @@ def post_process(chunks: Sequence[TokenChunk], shown: FileContext) -> tuple[str,
     """
     if shown.scope.kind == "comment" and shown.scope.line_after.strip():
         return "", "inside_comment"  # the server does not ask the engine there
-    draft = Draft(_REQUEST, _shaper(shown), 0.0, "")
+    draft = Draft(_REQUEST, asking.shaper(CompletionSettings(), shown), 0.0, "")
     n_tokens = 0
     for chunk in chunks:
         draft.take(chunk)
@@ -159,15 +158,3 @@ def post_process(chunks: Sequence[TokenChunk], shown: FileContext) -> tuple[str,
 _REQUEST = CompletionRequest(
     id="", snapshot=Snapshot(uri="", version=0, language="python", lines=("",)), line=0, column=0
 )
-
-
-def _shaper(context: FileContext) -> Shaper:
-    """As the server makes it with its default settings."""
-    prefix, suffix = context.prefix_text, context.suffix_text
-    return Shaper(
-        context.scope,
-        before=prefix.encode("utf-8", "replace"),
-        around=prefix[-_AROUND_CHARS:] + suffix[:_AROUND_CHARS],
-        max_lines=CompletionSettings().max_lines,
-        multi_line=context.scope.multi_line,
-    )

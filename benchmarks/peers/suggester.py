@@ -25,7 +25,6 @@ from lsp_server.types import SamplingParams, Snapshot, TokenChunk
 BUDGET = Budget(n_prefix_tokens=768, n_suffix_tokens=192)
 SAMPLING = SamplingParams(max_tokens=96)
 MAX_LINES = 12
-AROUND_CHARS = 2000
 # A first line that is not blank, whole.
 _FIRST_LINE = re.compile(r"\s*\S[^\n]*\n")
 
@@ -216,13 +215,11 @@ class _Answer:
 
 
 def _shaper(context: FileContext) -> Shaper:
-    prefix, suffix = context.prefix_text, context.suffix_text
     return Shaper(
         context.scope,
-        before=prefix.encode("utf-8", "replace"),
-        around=prefix[-AROUND_CHARS:] + suffix[:AROUND_CHARS],
+        prefix=context.prefix_text,
+        suffix=context.suffix_text,
         max_lines=MAX_LINES,
-        multi_line=context.scope.multi_line,
     )
 
 

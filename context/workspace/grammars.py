@@ -69,14 +69,19 @@ def definitions_in(file: SourceFile) -> tuple[Definition, ...]:
     Args:
         file: the text.
     """
-    parser = _parser(file.language)
+    parser = parser_of(file.language)
     if parser is None:
         return ()
     return tuple(_in(parser.parse(file.data).root_node, file.data, 0))
 
 
 @functools.cache
-def _parser(language: str) -> tree_sitter.Parser | None:
+def parser_of(language: str) -> tree_sitter.Parser | None:
+    """The parser of a language; None without its grammar.
+
+    Args:
+        language: LSP language id.
+    """
     name = _NAMES.get(language)
     if name is None:
         return None
@@ -85,7 +90,7 @@ def _parser(language: str) -> tree_sitter.Parser | None:
     except ImportError:
         return None
     try:
-        return pack.get_parser(cast("Any", name))
+        return pack.getparser_of(cast("Any", name))
     except LookupError:
         return None
 

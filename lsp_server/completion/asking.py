@@ -15,7 +15,6 @@ from lsp_server.types import SamplingParams
 CPU_BUDGET = Budget(n_prefix_tokens=768, n_suffix_tokens=192, n_context_tokens=0)
 GPU_BUDGET = Budget(n_prefix_tokens=3072, n_suffix_tokens=1024, n_context_tokens=4096)
 CPU_MAX_TOKENS, GPU_MAX_TOKENS = 96, 192
-AROUND_CHARS = 2000
 # So long a suggestion may wait for what is new of other files, and so long a piece of work in a
 # pause may take: what is typed meanwhile waits for its end at worst.
 _NEWS_S, _PIECE_S = 0.1, 0.4
@@ -99,15 +98,12 @@ def prefetches(settings: CompletionSettings, state: StateChange | None) -> bool:
 
 def shaper(settings: CompletionSettings, context: FileContext) -> Shaper:
     """What decides how much of the model's text is shown at a place."""
-    scope = context.scope
-    choice = settings.multi_line
-    prefix, suffix = context.prefix_text, context.suffix_text
     return Shaper(
-        scope,
-        before=prefix.encode("utf-8", "replace"),
-        around=prefix[-AROUND_CHARS:] + suffix[:AROUND_CHARS],
+        context.scope,
+        prefix=context.prefix_text,
+        suffix=context.suffix_text,
         max_lines=settings.max_lines,
-        multi_line=scope.multi_line if choice == "auto" else choice == "always",
+        multi_line=settings.multi_line,
     )
 
 

@@ -1,8 +1,16 @@
-"""Text that stands right of or below the cursor already must not be suggested again."""
+"""Text that stands right of the cursor already must not be suggested again."""
 
 from __future__ import annotations
 
+import re
+
+from lsp_server.postprocess.cut import Cut
+
 _MIN_OVERLAP_CHARS = 2
+# So much of the text right of the cursor tells that the completion has reached it.
+_REACHED_CHARS = 20
+_MIN_REACHED_CHARS = 6
+_WORD = re.compile(r"\w")
 
 
 def overlap_with_line_after(text: str, line_after: str, *, final: bool) -> int:
@@ -22,37 +30,20 @@ def overlap_with_line_after(text: str, line_after: str, *, final: bool) -> int:
     return 0
 
 
-def next_line_start(
-    text: str, line_before: str, next_line: str, *, final: bool
-) -> tuple[int, bool] | None:
-    """Where the text begins to repeat the next line of the document.
-
-    Lines of brackets only do not count: they are often right twice.
+def reached_cut(text: str, line_after: str) -> Cut | None:
+    """Where a completion has come to the first 20 characters right of the cursor.
 
     Args:
         text: the completion so far.
-        line_before: what stands left of the cursor on its line.
-        next_line: the first non-blank line below the cursor.
-        final: no more text comes.
-
-    Returns:
-        None, or the length to keep and whether it is certain. It is not while the last line is
-        still growing into the next line: such a line is held back.
+        line_after: what stands right of the cursor.
     """
-    wanted = next_line.strip()
-    if not any(character.isalnum() for character in wanted):
+    wanted = line_after.rstrip()[:_REACHED_CHARS]
+    if len(wanted) < _MIN_REACHED_CHARS or len(_WORD.findall(wanted)) < 3:
         return None
-    lines = text.split("\n")
-    start = 0
-    for number, line in enumerate(lines):
-        seen = (line_before + line if number == 0 else line).strip()
-        complete = final or number < len(lines) - 1
-        keep = max(0, start - 1)
-        if complete and seen == wanted:
-            return keep, True
-        growing = not complete and seen and wanted.startswith(seen)
-        # The first line has its beginning typed by the user: hold it only once it is long.
-        if growing and (number > 0 or len(seen) == len(wanted)):
-            return keep, False
-        start += len(line) + 1
+    start = text.find(wanted)
+    while start >= 0:
+        splits_word = start > 0 and _WORD.match(wanted) and _WORD.match(text, start - 1)
+        if not splits_word:
+            return Cut(start + len(wanted), start, "suffix")
+        start = text.find(wanted, start + 1)
     return None

@@ -1,14 +1,34 @@
-"""All filters in order: the displayable part of a stream, and when to stop it."""
+"""All rules in order: the displayable part of a stream, and when to stop it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
-from context.block import balance, block_end
+from context.block import balance
+from context.scope import leading
 from context.types import CursorScope
-from lsp_server.postprocess.overlap import next_line_start, overlap_with_line_after
-from lsp_server.postprocess.repeats import repeat_start
-from lsp_server.postprocess.safety import introduces_unsafe
+from lsp_server.postprocess import above, below, chat, echo, lead
+from lsp_server.postprocess.closing import without_closing_line
+from lsp_server.postprocess.cut import Cut, first, seen_first
+from lsp_server.postprocess.indent import Indenter
+from lsp_server.postprocess.keywords import keyword_cut
+from lsp_server.postprocess.lengths import Lengths, MultiLine
+from lsp_server.postprocess.overlap import overlap_with_line_after, reached_cut
+from lsp_server.postprocess.parse import Parsing
+from lsp_server.postprocess.repeats import Loops, equal_lines_cut
+from lsp_server.postprocess.safety import unsafe_cut
+from lsp_server.postprocess.surroundings import Surroundings, is_closing
+from lsp_server.postprocess.trivial import is_trivial
+
+_AROUND_CHARS = 2000
+# The rules, in the order in which they are listed where each is measured alone.
+RULES = (
+    *("chat", "lead", "echo", "indent", "unsafe_characters", "length", "keyword", "brackets"),
+    *("suffix", "next_line", "line_above", "repeats", "parse", "line_after", "closing_line"),
+    "trivial",
+)
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,11 +36,14 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         text: what may be shown.
-        stop: why the stream need not go on ("" while it should).
+        stop: why the stream need not go on ("" while it should); for a text that is whole and of
+            which nothing is left, what took it away.
+        n_raw: length of the stream's text up to the end of what is shown.
     """
 
     text: str
     stop: str = ""
+    n_raw: int = 0
 
 
 class Shaper:
@@ -28,64 +51,122 @@ class Shaper:
 
     Args:
         scope: where the cursor stands.
-        before: the text left of the cursor, as UTF-8.
-        around: text near the cursor, to tell which characters the document has already.
+        prefix: the text left of the cursor, with ``\\n`` as EOL; at least what is near to it.
+        suffix: the same right of the cursor.
         max_lines: longest suggestion.
+        multi_line: whether there may be more than one line, see ``Lengths``.
+        rules: names of those that are used (``RULES``); None for all.
     """
 
     def __init__(
-        self, scope: CursorScope, *, before: bytes, around: str, max_lines: int, multi_line: bool
+        self,
+        scope: CursorScope,
+        *,
+        prefix: str,
+        suffix: str,
+        max_lines: int,
+        multi_line: MultiLine = "auto",
+        rules: frozenset[str] | None = None,
     ) -> None:
+        self._place = place = Surroundings(scope, prefix, suffix)
+        self._rules = frozenset(RULES) if rules is None else rules
         self._scope = scope
-        self._before = before
-        self._around = around
-        self._max_lines = max_lines if multi_line else 1
-        self._multi_line = multi_line
+        self._document = prefix[-_AROUND_CHARS:] + suffix[:_AROUND_CHARS]
+        self._lengths = Lengths(place, max_lines=max_lines, multi_line=multi_line)
+        self._indenter = Indenter(place)
+        self._loops = Loops()
+        self._parsing = Parsing(place)
         # A line below that begins with closing brackets closes ours: they are not to be repeated.
-        below = scope.next_line.strip()
-        self._closers_below = below[: len(below) - len(below.lstrip(")]}"))]
+        under = scope.next_line.strip()
+        self._closers_below = under[: len(under) - len(under.lstrip(")]}"))]
 
     def view(self, raw: str, *, final: bool) -> View:
         """The displayable part of ``raw``.
 
         Args:
-            raw: everything streamed so far, with ``\\n`` as EOL.
+            raw: everything streamed so far.
             final: no more text comes.
         """
-        if introduces_unsafe(raw, self._around):
-            return View(text="", stop="unsafe_characters")
-        text, stop = self._cut_length(raw)
-        text, stop = self._cut_repeats(text, stop)
-        text, stop = self._cut_next_line(text, stop, final=final or bool(stop))
-        text, stop = self._cut_brackets(text, stop)
-        size = overlap_with_line_after(text, self._scope.line_after, final=final or bool(stop))
-        text = text[: len(text) - size].rstrip()
-        return View(text=text, stop=stop)
+        raw = raw.replace("\r\n", "\n")
+        raw = raw.replace("\r", "\n") if final or not raw.endswith("\r") else raw[:-1]
+        cleaned = self._clean(raw, final=final)
+        if cleaned is None:
+            return View(text="")
+        start, end, stop = cleaned
+        text = self._indented(raw[start:end])
+        cut = self._cut(text)
+        if cut is not None:
+            text, stop = text[: cut.keep], cut.stop
+        if cut is not None or stop or final:
+            text, stop = self._settled(text, stop)
+        else:
+            text = self._held(text)
+        return View(text=text, stop=stop, n_raw=_n_raw(raw, start, text) if text else 0)
 
-    def _cut_length(self, raw: str) -> tuple[str, str]:
-        if not self._multi_line:
-            line, newline, _ = raw.partition("\n")
-            return line, "line_end" if newline else ""
-        end = block_end(self._before, raw, self._scope)
-        if end is not None:
-            return raw[:end], "block_end"
-        lines = raw.split("\n")
-        if len(lines) > self._max_lines:
-            return "\n".join(lines[: self._max_lines]), "max_lines"
-        return raw, ""
+    def _uses(self, rule: str) -> bool:
+        return rule in self._rules
 
-    def _cut_repeats(self, text: str, stop: str) -> tuple[str, str]:
-        start = repeat_start(text)
-        return (text, stop) if start is None else (text[:start], "repeats")
+    # -- what is no part of the suggestion ---------------------------------------------------
 
-    def _cut_next_line(self, text: str, stop: str, *, final: bool) -> tuple[str, str]:
-        found = next_line_start(text, self._scope.line_before, self._scope.next_line, final=final)
-        if found is None:
-            return text, stop
-        keep, certain = found
-        return text[:keep], "next_line" if certain else stop
+    def _clean(self, raw: str, *, final: bool) -> tuple[int, int, str] | None:
+        """Beginning and end of the code, and what ended it; None while it has not begun."""
+        answer = chat.Answer(0)
+        if self._uses("chat"):
+            answer = chat.code_in(raw, self._place, final=final)
+        start, end = answer.start, len(raw) if answer.end is None else answer.end
+        if start is None:
+            return None
+        final = final or bool(answer.stop)
+        steps: tuple[tuple[str, Callable[..., int | None]], ...] = (
+            ("lead", lead.n_leading),
+            ("echo", echo.n_echoed),
+        )
+        for rule, count in steps:
+            n_dropped = count(raw[start:end], self._place, final=final) if self._uses(rule) else 0
+            if n_dropped is None:
+                return None
+            start += n_dropped
+        return start, end, answer.stop
 
-    def _cut_brackets(self, text: str, stop: str) -> tuple[str, str]:
+    def _indented(self, text: str) -> str:
+        return self._indenter.written(text) if self._uses("indent") else text
+
+    # -- where it ends -----------------------------------------------------------------------
+
+    def _cut(self, text: str) -> Cut | None:
+        cut = first(each for rule, each in self._cuts(text) if each is not None)
+        if not self._uses("parse"):
+            return cut
+        # Only what the other rules leave needs to parse.
+        return first((cut, self._parsing.cut(text if cut is None else text[: cut.at])))
+
+    def _cuts(self, text: str) -> list[tuple[str, Cut | None]]:
+        start = len(self._scope.line_before)
+        lines = (self._scope.line_before + text).split("\n")[:-1]
+        found: list[tuple[str, Callable[[], Cut | None]]] = [
+            ("unsafe_characters", lambda: unsafe_cut(text, self._document)),
+            ("length", lambda: self._lengths.cut(text)),
+            ("brackets", lambda: seen_first(text, self._unbalanced, "brackets")),
+            ("suffix", lambda: reached_cut(text, self._scope.line_after)),
+            ("repeats", lambda: self._loops.cut(text)),
+            *self._line_rules(lines, start),
+        ]
+        return [(rule, look()) for rule, look in found if self._uses(rule)]
+
+    def _line_rules(
+        self, lines: list[str], start: int
+    ) -> list[tuple[str, Callable[[], Cut | None]]]:
+        """The rules that look at whole lines."""
+        place = self._place
+        return [
+            ("next_line", lambda: below.below_cut(lines, place.below, start)),
+            ("line_above", lambda: _moved(above.above_cut(lines, place.above), start)),
+            ("repeats", lambda: equal_lines_cut(lines, start)),
+            ("keyword", lambda: keyword_cut(lines, place, start)),
+            ("chat", lambda: chat.sentence_cut(lines, start) if place.is_code else None),
+        ]
+
+    def _unbalanced(self, text: str) -> int | None:
         scope = self._scope
         keep = balance(
             scope.line_before,
@@ -94,4 +175,95 @@ class Shaper:
             kind=scope.kind,
             open_brackets=scope.open_brackets,
         )
-        return (text, stop) if keep >= len(text) else (text[:keep], "brackets")
+        return keep if keep < len(text) else None
+
+    # -- what is still growing ---------------------------------------------------------------
+
+    def _held(self, text: str) -> str:
+        """What of a growing text is not taken back, whatever comes.
+
+        The first line is shown as it grows, each further line once it is complete.
+        """
+        scope, place = self._scope, self._place
+        *lines, growing = (scope.line_before + text).split("\n")
+        if self._uses("line_above") and above.may_repeat_above(lines, growing, place.above):
+            return ""
+        n_lines = len(lines)
+        if not lines:
+            if self._uses("next_line") and below.n_held([], growing, place.below):
+                return ""
+            n_after = overlap_with_line_after(text, scope.line_after, final=False)
+            shown = text[: len(text) - n_after].rstrip()
+            return "" if self._uses("trivial") and is_trivial(shown) else shown
+        if self._uses("next_line"):
+            n_lines = min(n_lines, n_lines + 1 - below.n_held(lines, growing, place.below))
+        while n_lines and not self._is_settled_line(lines, n_lines - 1):
+            n_lines -= 1
+        return "\n".join(lines[:n_lines])[len(scope.line_before) :].rstrip()
+
+    def _is_settled_line(self, lines: list[str], number: int) -> bool:
+        """Whether a line that ends the text so far stays whatever follows."""
+        line = lines[number].strip()
+        if not line:
+            return False
+        if number and is_closing(lines[number]):
+            return False
+        return number == 0 or line != lines[number - 1].strip()
+
+    # -- what is whole -----------------------------------------------------------------------
+
+    def _settled(self, text: str, stop: str) -> tuple[str, str]:
+        """The last look at a text to which nothing is added."""
+        if not text.strip():
+            return "", stop
+        start = len(self._scope.line_before)
+        lines = (self._scope.line_before + text).split("\n")
+        looks = [(rule, look()) for rule, look in self._line_rules(lines, start) if self._uses(rule)]
+        cut = first(each for _, each in looks)
+        if cut is not None:
+            text = text[: cut.keep]
+            stop = stop if text.strip() and stop else cut.stop
+        for rule, change in self._changes():
+            if text.strip() and self._uses(rule):
+                changed = change(text)
+                stop = stop if changed.strip() else rule
+                text = changed
+        return self._without_blanks(text), stop
+
+    def _changes(self) -> tuple[tuple[str, Callable[[str], str]], ...]:
+        return (
+            ("line_after", self._without_line_after),
+            ("closing_line", lambda text: without_closing_line(text, self._place)),
+            ("parse", self._parsing.settled),
+            ("trivial", lambda text: "" if is_trivial(text) else text),
+        )
+
+    def _without_line_after(self, text: str) -> str:
+        size = overlap_with_line_after(text, self._scope.line_after, final=True)
+        return text[: len(text) - size]
+
+    def _without_blanks(self, text: str) -> str:
+        """Blanks at the end stay only where they part the text from what is right of it."""
+        whole = text.rstrip()
+        after = self._scope.line_after[:1]
+        blanks = text[len(whole) :]
+        if whole and "\n" not in blanks and after and (after.isalnum() or after in "_\"'"):
+            return text
+        return whole
+
+
+def _moved(cut: Cut | None, start: int) -> Cut | None:
+    return None if cut is None else cut._replace(at=cut.at - start)
+
+
+def _n_raw(raw: str, start: int, text: str) -> int:
+    """Length of a stream up to the end of what is shown; only indents may differ."""
+    line = start
+    for _ in range(text.count("\n")):
+        line = raw.index("\n", line) + 1
+    last = text[text.rfind("\n") + 1 :]
+    if "\n" not in text:
+        return start + len(text)
+    n_ink = len(last) - len(leading(last))
+    raw_line = raw[line:].partition("\n")[0]
+    return line + len(leading(raw_line)) + n_ink

@@ -71,12 +71,12 @@ def test_members_know_what_they_belong_to() -> None:
 def test_without_grammars_other_languages_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing fails; words are kept."""
     monkeypatch.setitem(sys.modules, "tree_sitter_language_pack", None)
-    grammars._parser.cache_clear()
+    grammars.parser_of.cache_clear()
     try:
         assert definitions_in(source("go")) == ()
         assert "Total" in symbols_of(source("go")).words
     finally:
-        grammars._parser.cache_clear()
+        grammars.parser_of.cache_clear()
 
 
 @pytest.mark.parametrize("text", ["class {{{ (", "func " * 500, "{" * 3000, "\x00\xff", ""])
