@@ -83,6 +83,8 @@ def balance(
     if kind == "string" and not state.quote:
         # A string of several lines, whose quotes are further up.
         return len(completion)
+    if state.quote and kind == "code":
+        return _field_end(text, state.quote, line_after)
     if state.quote and state.quote in line_after and not advance(line_after, state).quote:
         end = _string_end(text, state)
         if end is not None:
@@ -345,6 +347,21 @@ def _string_end(text: str, state: Lexical) -> int | None:
         return None
     is_closed = text[: first.end].endswith(state.quote)
     return first.end - len(state.quote) if is_closed else first.end
+
+
+def _field_end(text: str, quote: str, line_after: str) -> int:
+    """Length up to what ends a field of an f-string and stands right of the cursor already."""
+    n_open = 0
+    for number, sign in enumerate(text):
+        if sign in "([{":
+            n_open += 1
+        elif n_open and sign in ")]}":
+            n_open -= 1
+        elif (sign == "}" and "}" in line_after) or (
+            n_open == 0 and sign == quote[0] and quote in line_after
+        ):
+            return number
+    return len(text)
 
 
 def _begins_line(text: str, offset: int) -> bool:

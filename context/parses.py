@@ -114,8 +114,8 @@ class ParseGate:
             return
         state = advance(lines, self._state) if lines else self._state
         closers = state.quote + "".join(_CLOSER[each] for each in reversed(state.brackets))
-        # What is added behind a comment stands below it.
-        gap = "\n" if state.comment else ""
+        # What is added behind a comment, or a backslash, stands below it.
+        gap = "\n" if state.comment or state.continued else ""
         last = text[text.rfind("\n", 0, len(text) - 1) + 1 :]
         if state.joined or is_open:
             ends = _PYTHON_ENDS if not state.quote else ("",)

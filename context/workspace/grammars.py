@@ -90,7 +90,7 @@ def parser_of(language: str) -> tree_sitter.Parser | None:
     except ImportError:
         return None
     try:
-        return pack.getparser_of(cast("Any", name))
+        return pack.get_parser(cast("Any", name))
     except LookupError:
         return None
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lsp_server.postprocess.cut import Cut
 
 # A single short line may well be right twice: `next(lines)`.
-_MIN_CHARS = 8
+_MIN_CHARS = 10
 
 
 def above_cut(lines: Sequence[str], above: Sequence[str]) -> Cut | None:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from lsp_server.postprocess.cut import Cut
 from lsp_server.postprocess.surroundings import Surroundings
 
-_FENCE = re.compile(r"\s*```[\w+#.-]*[ \t]*\n")
-_FENCE_BELOW = re.compile(r"[\s\S]*?^[ \t]*```[\w+#.-]*[ \t]*\n", re.MULTILINE)
-_FENCE_GROWS = re.compile(r"\s*(?:`{1,2}|```[\w+#.-]*[ \t]*)")
+_FENCE = re.compile(r"\s*```[^`\n]*\n")
+_FENCE_BELOW = re.compile(r"[\s\S]*?^[ \t]*```[^`\n]*\n", re.MULTILINE)
+_FENCE_GROWS = re.compile(r"\s*(?:`{1,2}|```[^`\n]*)")
 _MARKER = re.compile(r"<\|[\w-]{1,32}\|>|<｜[^｜\n]{1,32}｜>|<fim_\w{1,16}>")
 _MARKER_GROWS = re.compile(r"<(?:\|[\w-]{0,32}\|?|｜[^｜\n]{0,32}｜?|f|fi|fim|fim_\w{0,16})?\Z")
 # Sentences that answers begin with. None of them begins a statement of a programming language.
@@ -74,8 +74,16 @@ def code_in(raw: str, place: Surroundings, *, final: bool) -> Answer:
         grows = _FENCE_GROWS.fullmatch(text)
         if grows is not None and text.strip():
             return Answer(0, 0, "chat") if final else Answer(None)
+        if begin.startswith("```"):
+            return Answer(0, 0, "chat")
         return Answer(0, end, stop)
     return Answer(fence.end(), end, stop)
+
+
+def may_be_fence(line: str) -> bool:
+    """Whether a line so far is a fence, or may become one."""
+    begin = line.strip()
+    return bool(begin) and ("```".startswith(begin) or begin.startswith("```"))
 
 
 def sentence_cut(lines: Sequence[str], start: int = 0) -> Cut | None:

@@ -13,7 +13,7 @@ from lsp_server.postprocess.surroundings import Surroundings
 MultiLine = Literal["auto", "never", "always"]
 
 _PYTHON_HEADER = re.compile(
-    r"[ \t]*(?:async|def|class|if|elif|else|for|while|try|except|finally|with|match|case)\b"
+    r"[ \t]*@|[ \t]*(?:async|def|class|if|elif|else|for|while|try|except|finally|with|match|case)\b"
     r".*:[ \t]*(?:#.*)?$"
 )
 _OPENS = re.compile(r"(?:[{(\[]|=>|\b(?:then|do|else|begin))[ \t]*$")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from context.lexical import advance, flat
 from lsp_server.postprocess.cut import Cut
 
 _MIN_OVERLAP_CHARS = 2
@@ -11,23 +12,41 @@ _MIN_OVERLAP_CHARS = 2
 _REACHED_CHARS = 20
 _MIN_REACHED_CHARS = 6
 _WORD = re.compile(r"\w")
+_CLOSER = re.compile(r"[)\]}]")
 
 
-def overlap_with_line_after(text: str, line_after: str, *, final: bool) -> int:
+def overlap_with_line_after(
+    text: str, line_after: str, *, final: bool, line_before: str = ""
+) -> int:
     """Number of characters at the end of ``text`` that repeat the beginning of ``line_after``.
+
+    Brackets that close what the completion opened are its own.
 
     Args:
         text: the completion so far.
         line_after: what stands right of the cursor.
         final: no more text comes; until then a single equal character is held back too.
+        line_before: what stands left of the cursor on its line.
     """
     after = line_after.rstrip()
     for size in range(min(len(text), len(after)), 0, -1):
-        if text.endswith(after[:size]):
-            if not final or size >= _MIN_OVERLAP_CHARS or size == len(after):
-                return size
-            return 0
+        if not text.endswith(after[:size]):
+            continue
+        if _closes_own(text, size, line_before):
+            continue
+        if not final or size >= _MIN_OVERLAP_CHARS or size == len(after):
+            return size
+        return 0
     return 0
+
+
+def _closes_own(text: str, size: int, line_before: str) -> bool:
+    """Whether the end of a text closes brackets that it opened itself."""
+    if not _CLOSER.search(text, len(text) - size):
+        return False
+    state = advance(line_before)
+    kept = flat(text[: len(text) - size])
+    return len(advance(kept, state).brackets) > len(state.brackets)
 
 
 def reached_cut(text: str, line_after: str) -> Cut | None:

@@ -35,10 +35,9 @@ class Parsing:
             self._seen, self._cut = "", None
         end = text.find("\n", len(self._seen))
         while self._cut is None and end >= 0:
-            line = text[len(self._seen) : end]
-            if line.strip() and not self._parses(text[:end], is_open=False):
-                self._cut = Cut(end + 1, max(0, len(self._seen) - 1), "parse")
-                break
+            start = len(self._seen)
+            if text[start:end].strip() and not self._parses(text[:end], is_open=False):
+                self._cut = Cut(end + 1, max(0, start - 1), "parse")
             self._seen = text[: end + 1]
             end = text.find("\n", len(self._seen))
         return self._cut

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from context.block import balance
 from context.scope import leading
 from context.types import CursorScope
 from lsp_server.postprocess import above, below, chat, echo, lead
+from lsp_server.postprocess.brackets import leaves_open, unbalanced_cut
 from lsp_server.postprocess.closing import without_closing_line
-from lsp_server.postprocess.cut import Cut, first, seen_first
+from lsp_server.postprocess.cut import Cut, first
 from lsp_server.postprocess.indent import Indenter
 from lsp_server.postprocess.keywords import keyword_cut
 from lsp_server.postprocess.lengths import Lengths, MultiLine
@@ -76,9 +76,6 @@ class Shaper:
         self._indenter = Indenter(place)
         self._loops = Loops()
         self._parsing = Parsing(place)
-        # A line below that begins with closing brackets closes ours: they are not to be repeated.
-        under = scope.next_line.strip()
-        self._closers_below = under[: len(under) - len(under.lstrip(")]}"))]
 
     def view(self, raw: str, *, final: bool) -> View:
         """The displayable part of ``raw``.
@@ -87,8 +84,9 @@ class Shaper:
             raw: everything streamed so far.
             final: no more text comes.
         """
-        raw = raw.replace("\r\n", "\n")
-        raw = raw.replace("\r", "\n") if final or not raw.endswith("\r") else raw[:-1]
+        if raw.endswith("\r") and not final:
+            raw = raw[:-1]  # a line feed may follow
+        raw = raw.replace("\r\n", "\n").replace("\r", "\n")
         cleaned = self._clean(raw, final=final)
         if cleaned is None:
             return View(text="")
@@ -146,7 +144,7 @@ class Shaper:
         found: list[tuple[str, Callable[[], Cut | None]]] = [
             ("unsafe_characters", lambda: unsafe_cut(text, self._document)),
             ("length", lambda: self._lengths.cut(text)),
-            ("brackets", lambda: seen_first(text, self._unbalanced, "brackets")),
+            ("brackets", lambda: unbalanced_cut(text, self._scope)),
             ("suffix", lambda: reached_cut(text, self._scope.line_after)),
             ("repeats", lambda: self._loops.cut(text)),
             *self._line_rules(lines, start),
@@ -166,17 +164,6 @@ class Shaper:
             ("chat", lambda: chat.sentence_cut(lines, start) if place.is_code else None),
         ]
 
-    def _unbalanced(self, text: str) -> int | None:
-        scope = self._scope
-        keep = balance(
-            scope.line_before,
-            text,
-            scope.line_after if scope.line_after.strip() else self._closers_below,
-            kind=scope.kind,
-            open_brackets=scope.open_brackets,
-        )
-        return keep if keep < len(text) else None
-
     # -- what is still growing ---------------------------------------------------------------
 
     def _held(self, text: str) -> str:
@@ -192,7 +179,9 @@ class Shaper:
         if not lines:
             if self._uses("next_line") and below.n_held([], growing, place.below):
                 return ""
-            n_after = overlap_with_line_after(text, scope.line_after, final=False)
+            if self._uses("chat") and place.is_code and chat.may_be_fence(growing):
+                return ""
+            n_after = self._n_overlap(text, final=False)
             shown = text[: len(text) - n_after].rstrip()
             return "" if self._uses("trivial") and is_trivial(shown) else shown
         if self._uses("next_line"):
@@ -216,6 +205,7 @@ class Shaper:
         """The last look at a text to which nothing is added."""
         if not text.strip():
             return "", stop
+        text = _without_blank_lines(text)
         start = len(self._scope.line_before)
         lines = (self._scope.line_before + text).split("\n")
         looks = [(rule, look()) for rule, look in self._line_rules(lines, start) if self._uses(rule)]
@@ -233,14 +223,20 @@ class Shaper:
     def _changes(self) -> tuple[tuple[str, Callable[[str], str]], ...]:
         return (
             ("line_after", self._without_line_after),
+            ("brackets", lambda text: "" if leaves_open(text, self._scope) else text),
             ("closing_line", lambda text: without_closing_line(text, self._place)),
             ("parse", self._parsing.settled),
             ("trivial", lambda text: "" if is_trivial(text) else text),
         )
 
     def _without_line_after(self, text: str) -> str:
-        size = overlap_with_line_after(text, self._scope.line_after, final=True)
-        return text[: len(text) - size]
+        return text[: len(text) - self._n_overlap(text, final=True)]
+
+    def _n_overlap(self, text: str, *, final: bool) -> int:
+        scope = self._scope
+        return overlap_with_line_after(
+            text, scope.line_after, final=final, line_before=scope.line_before
+        )
 
     def _without_blanks(self, text: str) -> str:
         """Blanks at the end stay only where they part the text from what is right of it."""
@@ -250,6 +246,14 @@ class Shaper:
         if whole and "\n" not in blanks and after and (after.isalnum() or after in "_\"'"):
             return text
         return whole
+
+
+def _without_blank_lines(text: str) -> str:
+    head, newline, last = text.rpartition("\n")
+    while newline and not last.strip():
+        text = head
+        head, newline, last = text.rpartition("\n")
+    return text
 
 
 def _moved(cut: Cut | None, start: int) -> Cut | None:

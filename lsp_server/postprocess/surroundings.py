@@ -13,8 +13,8 @@ _CLOSING = re.compile(
 )
 _N_LINES = 3
 _PROSE = frozenset({"plaintext", "markdown", "latex", "restructuredtext"})
-# Right of the cursor these are the editor's, or end what the line has to be filled up to.
-_CLOSERS_ONLY = re.compile(r"""[)\]}>"'`:;,{\s]*""")
+# What editors put right of the cursor by themselves, or statements end with.
+_CLOSERS_ONLY = re.compile(r"""[)\]}>"'`;,\s]*""")
 
 
 class Surroundings:

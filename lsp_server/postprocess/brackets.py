@@ -1,0 +1,54 @@
+"""Closing brackets and quotes that are not the completion's to close, and those it leaves open."""
+
+from __future__ import annotations
+
+from context.block import balance
+from context.lexical import advance, flat
+from context.types import CursorScope
+from lsp_server.postprocess.cut import Cut, seen_first
+
+
+def unbalanced_cut(text: str, scope: CursorScope) -> Cut | None:
+    """The first closing bracket or quote without a partner.
+
+    What is open left of the cursor, an accepted suggestion's brackets among it, may be closed
+    unless the text right of the cursor, or the line below, closes it.
+
+    Args:
+        text: the completion so far.
+        scope: where the cursor stands.
+    """
+    after = scope.line_after
+    if not after.strip():
+        below = scope.next_line.strip()
+        after = below[: len(below) - len(below.lstrip(")]}"))]
+
+    def keep_of(part: str) -> int | None:
+        keep = balance(
+            scope.line_before,
+            part,
+            after,
+            kind=scope.kind,
+            open_brackets=scope.open_brackets,
+        )
+        return keep if keep < len(part) else None
+
+    return seen_first(text, keep_of, "brackets")
+
+
+def leaves_open(text: str, scope: CursorScope) -> bool:
+    """Whether a whole text opens a bracket in the middle of a line and leaves it open there.
+
+    Args:
+        text: the completion.
+        scope: where the cursor stands.
+    """
+    after = scope.line_after
+    if scope.kind != "code" or not after.strip(")]}>\"'`;, \t"):
+        return False
+    before = advance(scope.line_before)
+    if before.quote or before.comment:
+        return False
+    plain = advance(after, before)
+    filled = advance(after, advance(flat(text), before))
+    return len(filled.brackets) > len(plain.brackets)
