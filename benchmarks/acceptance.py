@@ -25,7 +25,7 @@ from rich.console import Console
 from benchmarks import options
 from benchmarks.corpus import fresh, order, repository
 from benchmarks.records import RunFile, read_run
-from benchmarks.replay import pauses
+from benchmarks.replay import pauses, postprocessing
 from benchmarks.replay.decisions import compare_decisions
 from benchmarks.replay.findings import findings
 from benchmarks.replay.progress import ReplayProgress
@@ -71,6 +71,13 @@ def add_parser(subparsers: Any) -> None:
         metavar=("A.jsonl", "B.jsonl"),
         help="Measure nothing; compare the decisions of two results files. The exit status is 1 "
         "when any differ.",
+    )
+    parser.add_argument(
+        "--postprocessing",
+        type=Path,
+        metavar="RUN.jsonl",
+        help="Measure no model; put the model's texts of a results file, and the developer's own, "
+        "through each rule of the post-processing.",
     )
     parser.set_defaults(func=run)
 
@@ -153,6 +160,8 @@ def run(args: argparse.Namespace) -> int:
     """Replay, count and print."""
     if args.compare:
         return _compare(*args.compare)
+    if args.postprocessing:
+        return _postprocessing(args)
     layer = _server_settings(args)
     model = str(layer.get("model", {}).get("id", "auto"))
     walk_options = WalkOptions(
@@ -314,6 +323,23 @@ def _compare(first: Path, second: Path) -> int:
     if n_more > 0:
         print(f"and {n_more} more")
     return 1 if comparison.differences else 0
+
+
+def _postprocessing(args: argparse.Namespace) -> int:
+    """Put the texts of a results file through each rule."""
+    info, walks = read_run(args.postprocessing, Walk)
+    source = _source(args)
+    projects = {project.name: project for project, _ in source.plan}
+    with Console(stderr=True).status("reading the files") as status:
+        found = list(postprocessing.places(walks, projects, source.opener))
+        if not any(each for _, each in found):
+            raise UsageError(
+                f"No text in {args.postprocessing} was written for a file of this corpus.",
+                code="nothing_in_common",
+                hint="Name the corpus or the repository that was replayed (--corpus, --repo).",
+            )
+        summary = postprocessing.findings(found, info, on_variant=status.update)
+    return options.finish(args, summary)
 
 
 def _without_restart(arguments: Sequence[str]) -> list[str]:

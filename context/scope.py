@@ -28,7 +28,9 @@ _CLOSERS_ONLY = re.compile(r"""[)\]}>"'`:;,\s]*""")
 _FIRST_BLOCK = re.compile(r"^(?:def|class|if|for|while|with|try|async)\b[^\n]*:\n([ \t]+)\S", re.M)
 _DEFAULT_UNIT = "    "
 # Line ends that open a block in languages without a grammar here.
-_OPENS = re.compile(r"(?:[{(\[:]|=>|\b(?:then|do|else|begin|repeat)|\bfunction\b.*\)|\bdo[ \t]*\|[^|\n]*\|)$")
+_OPENS = re.compile(
+    r"(?:[{(\[:]|=>|\b(?:then|do|else|begin|repeat)|\bfunction\b.*\)|\bdo[ \t]*\|[^|\n]*\|)$"
+)
 _PROSE = frozenset({"plaintext", "markdown", "html"})
 # How far below the cursor an indent is looked for when there is none above.
 _UNIT_BYTES = 16 * 1024

@@ -40,9 +40,26 @@ _REASONS: dict[str, Reason] = {
         "A larger model has more to say: midfill model list",
     ),
     "filtered_next_line": Reason("What the model wrote stands in the line below already."),
+    "filtered_line_above": Reason("The model wrote the lines above again."),
+    "filtered_line_after": Reason("What the model wrote stands right of the cursor already."),
+    "filtered_suffix": Reason("What the model wrote stands right of the cursor already."),
+    "filtered_closing_line": Reason("The model closed a block that the line below closes."),
     "filtered_line_end": Reason("The model began a new line where only this one is filled."),
-    "filtered_brackets": Reason("What the model wrote closes brackets that are not its own."),
+    "filtered_block_end": Reason(
+        "What the model wrote belongs outside of the block at the cursor."
+    ),
+    "filtered_keyword": Reason("The model went on to something new at the top level."),
+    "filtered_brackets": Reason(
+        "What the model wrote closes brackets that are not its own, or leaves some open."
+    ),
     "filtered_repeats": Reason("The model went round in circles."),
+    "filtered_parse": Reason("With what the model wrote the code would not parse."),
+    "filtered_trivial": Reason("A bracket or two are as quick to type as to accept."),
+    "filtered_chat": Reason(
+        "The model talked about the code instead of writing it.",
+        "A base model does not: midfill model list",
+    ),
+    "filtered_marker": Reason("The model wrote a marker of its own format in place of text."),
     "filtered_unsafe_characters": Reason(
         "What the model wrote has hidden or misleading characters."
     ),

@@ -74,7 +74,7 @@ async def walk(
         MidfillError: the file cannot be read, or the suggester cannot answer.
         RuntimeError: the document did not become what the developer wrote.
     """
-    script = _Script(read_text(project.root / target.path), target)
+    script = Script(read_text(project.root / target.path), target)
     place = f"{project.name}|{target.key}"
     typist = _Typist(script, place, target, suggester, mode, options or WalkOptions())
     with contextlib.ExitStack() as stack:
@@ -96,7 +96,7 @@ async def walk(
     )
 
 
-class _Script:
+class Script:
     """The final text of a file and the run in it, in lines and in offsets.
 
     Args:
@@ -147,7 +147,7 @@ class _Typist:
 
     def __init__(
         self,
-        script: _Script,
+        script: Script,
         place: str,
         target: Target,
         suggester: Suggester,

@@ -79,6 +79,7 @@ class Draft:
         self._raw = ""
         self._tokens: list[Token] = []
         self._end_logprob: float | None = None
+        self._n_raw = 0
         self._finish: FinishReason = "cut"
         self._timings = Timings()
         self._segment_tokens: tuple[int, ...] = ()
@@ -118,9 +119,15 @@ class Draft:
         grown = view.text != self.text and bool(view.text)
         if grown and not self.text:
             self.shown_s = time.monotonic()
-        self.text = view.text
-        self.stop = self.stop or view.stop
+        self.text, self._n_raw = view.text, view.n_raw
+        # Once nothing is left, what took the rest away says more than what ended the stream.
+        self.stop = (self.stop or view.stop) if view.text else (view.stop or self.stop)
         return grown
+
+    @property
+    def raw_shown(self) -> str:
+        """The model's text up to the end of what is shown."""
+        return self._raw[: self._n_raw]
 
     @property
     def empty_reason(self) -> str:

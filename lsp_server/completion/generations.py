@@ -323,7 +323,11 @@ class Source:
         return len(self._found.typed.decode("utf-8", "replace")) if self._found else 0
 
     def identity(self, shown: str) -> str:
-        """Names what is shown: the same from wherever in it the request came."""
+        """Names what is shown: the same from wherever in it the request came.
+
+        Args:
+            shown: the stream's text, from the request's place to the end of what is shown.
+        """
         if self._found is None:
             return ""
         end = len(self._found.typed) + len(shown.encode("utf-8", "replace"))
@@ -353,7 +357,11 @@ class Source:
                 yield chunk
 
     def cut(self, shown: str) -> None:
-        """All that may be shown is there."""
+        """All that may be shown is there.
+
+        Args:
+            shown: see ``identity``.
+        """
         if self._found is not None:
             n_shown = len(self._found.typed) + len(shown.encode("utf-8", "replace"))
             self._found.generation.cut(n_shown)

@@ -374,7 +374,7 @@ class CompletionService:
                 if not on_partial and time.monotonic() > answer_by_s and draft.keep_whole_lines():
                     break
             if draft.stop:
-                source.cut(draft.text)
+                source.cut(draft.raw_shown)
         draft.close()
         if draft.text and not is_known:
             self._rhythm.answered(1000 * (draft.shown_s - asked_s))
@@ -392,7 +392,7 @@ class CompletionService:
             request.id, request.snapshot.uri, context.scope.line_before, draft.text
         )
         self._accounts.displayable(draft)
-        identity = source.identity(draft.text)
+        identity = source.identity(draft.raw_shown)
         self._history.made(
             request.id, request.snapshot.uri, request.line, draft.text, identity=identity
         )

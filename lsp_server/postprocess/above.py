@@ -55,6 +55,4 @@ def may_repeat_above(lines: Sequence[str], growing: str, above: Sequence[str]) -
 
 
 def _says_something(lines: Sequence[str]) -> bool:
-    return any(
-        len(line.strip()) >= _MIN_CHARS and any(map(str.isalpha, line)) for line in lines
-    )
+    return any(len(line.strip()) >= _MIN_CHARS and any(map(str.isalpha, line)) for line in lines)

@@ -24,8 +24,8 @@ _OPENERS = (
 )
 # The same behind a piece of code.
 _SENTENCE = re.compile(
-    r"[ \t]*(?:Explanation:|\*\*\w|Here(?:'s| is| are) |Th(?:is|e) (?:above )?(?:code|function|method"
-    r"|class|script|program) |In this (?:code|example|function)|Note that |You can |I hope )"
+    r"[ \t]*(?:Explanation:|\*\*\w|Here(?:'s| is| are) |Th(?:is|e) (?:above )?(?:code|function"
+    r"|method|class|script|program) |In this (?:code|example|function)|Note that |You can |I hope )"
     r"[^=({;]*"
 )
 

@@ -13,9 +13,7 @@ _SCRIPT = ("function", "class", "export", "import", "interface", "type", "enum",
 _C = ("typedef", "struct", "enum", "union", "static", "extern", "void", "int", "char")
 _JVM = ("class", "interface", "enum", "package", "import", "public", "abstract", "object", "fun")
 _BY_LANGUAGE: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(
-        ("javascript", "javascriptreact", "typescript", "typescriptreact"), _SCRIPT
-    ),
+    **dict.fromkeys(("javascript", "javascriptreact", "typescript", "typescriptreact"), _SCRIPT),
     **dict.fromkeys(("java", "kotlin", "scala"), _JVM),
     "c": _C,
     "cpp": (*_C, "class", "namespace", "template", "using"),

@@ -15,7 +15,7 @@ _SHORTEST, _LONG, _LONGEST = 3, 10, 80
 _N_SHORT, _N_LONG, _N_WITHOUT_LETTERS = 6, 4, 16
 # The same for tokens: so many at the end that repeat with a period of at most so many.
 _WINDOWS = ((10, 1), (30, 10), (45, 20), (60, 30))
-_TOKEN = re.compile(r"\w+|[^\w\s]|\s+")
+_TOKEN = re.compile(r"\s*(\w+|[^\w\s])")
 _MAX_PERIOD = 30
 
 
@@ -100,9 +100,9 @@ class Loops:
             if found.end() == len(self._text):
                 break  # it may grow
             number = len(known)
-            known.append((found.group(), found.end()))
+            known.append((found.group(1), found.end()))
             for period in range(1, min(number, _MAX_PERIOD) + 1):
-                is_same = known[number - period][0] == found.group()
+                is_same = known[number - period][0] == found.group(1)
                 runs[period] = runs[period] + 1 if is_same else 0
                 if runs[period] and self._is_loop(period, runs[period]):
                     begin = number + 1 - runs[period] - period

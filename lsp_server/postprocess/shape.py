@@ -208,7 +208,9 @@ class Shaper:
         text = _without_blank_lines(text)
         start = len(self._scope.line_before)
         lines = (self._scope.line_before + text).split("\n")
-        looks = [(rule, look()) for rule, look in self._line_rules(lines, start) if self._uses(rule)]
+        looks = [
+            (rule, look()) for rule, look in self._line_rules(lines, start) if self._uses(rule)
+        ]
         cut = first(each for _, each in looks)
         if cut is not None:
             text = text[: cut.keep]

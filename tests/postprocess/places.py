@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from itertools import repeat
+from itertools import pairwise, repeat
 from typing import Literal
 
 from context.scope import cursor_scope
@@ -75,4 +75,4 @@ def chunks(seed: str) -> Iterable[int]:
 
 def n_taken_back(shown: list[str]) -> int:
     """How often something that was shown was taken back."""
-    return sum(not after.startswith(before) for before, after in zip(shown, shown[1:], strict=False))
+    return sum(not after.startswith(before) for before, after in pairwise(shown))

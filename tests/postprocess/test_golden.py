@@ -12,10 +12,10 @@ from lsp_server.postprocess.shape import Shaper, View
 from tests.postprocess.places import chunks, n_taken_back, ones, shaper, streamed, surroundings
 
 _FOLDER = Path(__file__).parent.parent / "golden" / "postprocess"
-_KEYS = frozenset(
-    ("name", "language", "text", "raw", "shown", "stop", "streams", "flicker")
-    + ("max_lines", "multi_line")
-)
+_KEYS = {
+    *("name", "language", "text", "raw", "shown", "stop", "streams", "flicker"),
+    *("max_lines", "multi_line"),
+}
 CASES: list[dict[str, Any]] = [
     {"file": path.stem, **case}
     for path in sorted(_FOLDER.glob("*.toml"))
@@ -43,7 +43,7 @@ def test_cases_are_well_formed() -> None:
     names = [(case["file"], case["name"]) for case in CASES]
     assert len(set(names)) == len(names)
     for case in CASES:
-        assert case.keys() <= _KEYS | {"file"}, case["name"]
+        assert case.keys() <= {*_KEYS, "file"}, case["name"]
 
 
 @every_case

@@ -1,69 +1,45 @@
-"""All filters together, on the text around a mark."""
+"""All rules together: settings, and rules that are switched off."""
 
 from __future__ import annotations
 
 import pytest
 
-from context.scope import cursor_scope
-from context.syntax import SyntaxTree
-from context.types import SourceFile
-from lsp_server.postprocess.shape import Shaper, View
-
-
-def shaper(marked: str, max_lines: int = 12) -> Shaper:
-    """A shaper for the position at the mark."""
-    before, after = marked.split("‸")
-    data = (before + after).encode()
-    file = SourceFile(path="a.py", language="python", data=data)
-    tree = SyntaxTree.parse(file)
-    assert tree is not None
-    scope = cursor_scope(file, tree.root, len(before.encode()))
-    return Shaper(
-        scope,
-        before=before.encode(),
-        around=before + after,
-        max_lines=max_lines,
-        multi_line=scope.multi_line,
-    )
-
-
-CASES = [
-    ("x = ‸\n", "1\ny = 2", "1", "line_end"),
-    ("print(‸)\n", "a, b)\n", "a, b", "brackets"),
-    ("foo(\n    a,\n    ‸\n)\n", "b,\n    c,\n)\n", "b,\n    c,", "brackets"),
-    ("foo(\n    a,\n    ‸\n", "b,\n)\n", "b,\n)", "block_end"),
-    ("foo(a,\n    ‸\n", "b)\nbar()", "b)", "block_end"),
-    ("def f():\n    ‸\n\ndef g():\n", "return 1\n\n\ndef g():", "return 1", "block_end"),
-    ("def f():\n    ‸\n    return x\n", "x = 1\n    return x\n", "x = 1", "next_line"),
-    ("def f():\n    ‸\n    return x\n", "x = 1\n    retu", "x = 1", ""),
-    ("if a:\n    ‸\n", "go()\n    go()\n    go()", "go()", "repeats"),
-    ("x = ‸\n", "a\u200bb\n", "", "unsafe_characters"),
-    ("x = ‸ + 1\n", "y + 1\n", "y", "line_end"),
-    ('"""‸\n', 'Do 1) and 2).\n"""', 'Do 1) and 2).\n"""', ""),
-]
-
-
-@pytest.mark.parametrize(("marked", "raw", "text", "stop"), CASES)
-def test_shape(marked: str, raw: str, text: str, stop: str) -> None:
-    """The displayable part and the reason to stop are as written."""
-    assert shaper(marked).view(raw, final=False) == View(text=text, stop=stop)
-
-
-@pytest.mark.parametrize(("marked", "raw", "text", "stop"), CASES)
-def test_streaming_ends_at_the_same_text(marked: str, raw: str, text: str, stop: str) -> None:
-    """Fed one character at a time until it says stop, the text is the same."""
-    one = shaper(marked)
-    view = View(text="")
-    for size in range(len(raw) + 1):
-        view = one.view(raw[:size], final=False)
-        if view.stop:
-            break
-    assert view == View(text=text, stop=stop)
+from lsp_server import reasons
+from lsp_server.postprocess.shape import RULES, View
+from tests.postprocess.places import shaper
+from tests.postprocess.test_golden import CASES
 
 
 def test_lines_are_limited() -> None:
     """No more lines than the setting allows."""
     raw = "".join(f"a{i} = {i}\n    " for i in range(20))
-    assert shaper("def f():\n    ‸\n", max_lines=3).view(raw, final=False) == View(
-        text="a0 = 0\n    a1 = 1\n    a2 = 2", stop="max_lines"
-    )
+    view = shaper("def f():\n    ‸\n", max_lines=3).view(raw, final=False)
+    assert view == View(text="a0 = 0\n    a1 = 1\n    a2 = 2", stop="max_lines", n_raw=28)
+
+
+def test_without_rules_all_is_shown() -> None:
+    """Each rule can be left out; without any, only blanks at the end are."""
+    raw = "```\n    x = = 1)\n    x = = 1)\n    return y\nHere is\u200b it\n\n"
+    view = shaper("def f():\n    ‸\n    return y\n", rules=frozenset()).view(raw, final=True)
+    assert view == View(text=raw.rstrip(), stop="", n_raw=len(raw.rstrip()))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_is_needed(rule: str) -> None:
+    """There is a golden case that comes out differently without the rule."""
+    without = frozenset(RULES) - {rule}
+    for case in CASES:
+        language, raw = case.get("language", "python"), case["raw"]
+        view = shaper(case["text"], language, rules=without).view(raw, final=True)
+        if view.text != case["shown"]:
+            return
+    pytest.fail(f"no case needs {rule}")
+
+
+def test_every_stop_has_a_reason() -> None:
+    """What takes all of a text away in a golden case is explained to the user."""
+    stops = {case["stop"] for case in CASES if not case["shown"] and case["stop"]}
+    assert len(stops) >= 9
+    for stop in stops:
+        text = reasons.explain(f"filtered_{stop}").text
+        assert "A filter took all of it away" not in text, stop
