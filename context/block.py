@@ -9,7 +9,7 @@ import msgspec
 
 from context.braces import braces_end
 from context.lexical import Lexical, advance, close, flat, locate, statement_start, tokens
-from context.scope import leading, width
+from context.scope import in_field, leading, width
 from context.types import CursorScope
 
 _WORD = re.compile(r"\w*")
@@ -83,7 +83,7 @@ def balance(
     if kind == "string" and not state.quote:
         # A string of several lines, whose quotes are further up.
         return len(completion)
-    if state.quote and kind == "code":
+    if state.quote and in_field(line_before, state):
         return _field_end(text, state.quote, line_after)
     if state.quote and state.quote in line_after and not advance(line_after, state).quote:
         end = _string_end(text, state)

@@ -30,6 +30,8 @@ _PYTHON_ENDS = (
     *("", "_", " _", " in _", ": _", " else _", "=_", " _ in _", " _ else _", " import _", "():"),
     *(":", "_:", " _:", " in _:", " _ in _:", " as _:", " _():", ": _:"),
 )
+# The same for a string, which may be in a field.
+_STRING_ENDS = ("", "}", "_}", " _}", ")}", "]}", "_)}")
 _BRACE_ENDS = (
     *(
         "",
@@ -133,7 +135,7 @@ class ParseGate:
         gap = "\n" if state.comment or state.continued else ""
         last = text[text.rfind("\n", 0, len(text) - 1) + 1 :]
         if state.joined or is_open:
-            ends = _PYTHON_ENDS if not state.quote else ("",)
+            ends = _STRING_ENDS if state.quote else _PYTHON_ENDS
             yield from (f"{gap}{end}{closers}\n" for end in ends)
             yield from (f"{gap}{end}{closers}:\n" for end in ends[:4] if closers)
             yield from (f"{gap}{closers}{end}\n" for end in _PYTHON_ENDS if closers and end)

@@ -208,7 +208,7 @@ def _kind(before: str, lexical: Lexical) -> Kind:
         return "comment"
     if not lexical.quote:
         return "code"
-    if _in_field(before, lexical):
+    if in_field(before, lexical):
         return "code"
     if lexical.brackets:
         return "string"
@@ -221,8 +221,13 @@ def _kind(before: str, lexical: Lexical) -> Kind:
     return "docstring" if head.endswith(":") and _is_definition(head) else "string"
 
 
-def _in_field(before: str, lexical: Lexical) -> bool:
-    """Whether the end of a text is in the expression of an f-string's replacement field."""
+def in_field(before: str, lexical: Lexical) -> bool:
+    """Whether the end of a text is in the expression of an f-string's replacement field.
+
+    Args:
+        before: the text.
+        lexical: what surrounds its end: a string.
+    """
     start = lexical.quote_start
     if not _FORMAT_PREFIX.search(before[max(0, start - 3) : start]):
         return False

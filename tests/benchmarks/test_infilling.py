@@ -143,10 +143,9 @@ def test_first_line(text: str, line: str) -> None:
 
 
 def test_server_defaults() -> None:
-    """Prompt budget, longest suggestion and reach of filters are the server's own on a CPU."""
+    """Prompt budget and longest suggestion are the server's own on a CPU."""
     assert generate.BUDGET == asking.CPU_BUDGET
     assert generate.SHOWN_MAX_TOKENS == asking.CPU_MAX_TOKENS
-    assert generate._AROUND_CHARS == asking.AROUND_CHARS
 
 
 def test_post_process_stops() -> None:

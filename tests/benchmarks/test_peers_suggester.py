@@ -22,7 +22,7 @@ from benchmarks.peers.suggester import PeerSuggester
 from benchmarks.replay.types import Project, Target
 from context.budget import estimate_tokens
 from context.types import Prompt
-from lsp_server.completion.asking import AROUND_CHARS, CPU_BUDGET, CPU_MAX_TOKENS
+from lsp_server.completion.asking import CPU_BUDGET, CPU_MAX_TOKENS
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.options import EngineOptions
 from lsp_server.errors import EngineError
@@ -143,7 +143,6 @@ def test_values_are_those_of_the_language_server() -> None:
     assert suggester.SAMPLING.max_tokens == CPU_MAX_TOKENS
     assert suggester.SAMPLING.temperature == CompletionSettings().temperature
     assert CompletionSettings().max_lines == suggester.MAX_LINES
-    assert suggester.AROUND_CHARS == AROUND_CHARS
 
 
 @pytest.fixture
