@@ -9,6 +9,14 @@ import msgspec
 from lsp_server.types import Trigger
 
 Evidence = Literal["client", "answered", "accepted"]
+# How much was taken at once: the rest of a line, or less.
+Unit = Literal["line", "word"]
+# Why a suggestion stands no longer: ``typed_through`` is that the user typed all of it, or its
+# first line, by hand; ``typed_over`` that something else was typed in its place; ``superseded``
+# that the cursor went elsewhere, or that another suggestion or none came in its place.
+Ending = Literal[
+    "accepted", "dismissed", "typed_through", "typed_over", "superseded", "closed", "session_ended"
+]
 
 
 class _Event(
@@ -46,6 +54,7 @@ class Requested(_Event, frozen=True, kw_only=True):
         n_prefix_chars: characters before the cursor.
         n_suffix_chars: characters after the cursor.
         uri_hash: salted hash of the document's URI.
+        file_kind: ``test``, ``source`` or ``other``, by the document's path.
     """
 
     trigger: Trigger
@@ -53,6 +62,7 @@ class Requested(_Event, frozen=True, kw_only=True):
     n_prefix_chars: int
     n_suffix_chars: int
     uri_hash: str
+    file_kind: str = ""
 
 
 class Shown(_Event, frozen=True, kw_only=True):
@@ -88,21 +98,46 @@ class Continued(_Event, frozen=True, kw_only=True):
 
 
 class Accepted(_Event, frozen=True, kw_only=True):
-    """The user took the whole suggestion of ``n_chars`` characters."""
+    """The user took all that was left of the suggestion: ``n_chars`` with the parts before."""
 
     n_chars: int
 
 
 class PartiallyAccepted(_Event, frozen=True, kw_only=True):
-    """The user took the first ``n_chars`` characters, counted from the suggestion's start."""
+    """The user took a part of the suggestion.
+
+    Args:
+        n_chars: characters taken so far, in all parts together.
+        unit: the largest part that was taken at once so far.
+    """
 
     n_chars: int
+    unit: Unit = "word"
 
 
 class Dismissed(_Event, frozen=True, kw_only=True):
     """The user turned the suggestion down; ``reason`` is what the client reported."""
 
     reason: str
+
+
+class Ended(_Event, frozen=True, kw_only=True):
+    """A suggestion does not stand before the user's eyes any more.
+
+    It may come again, as when something wrong is typed and deleted: the last such event counts,
+    and the times add up.
+
+    Args:
+        how: why.
+        visible_ms: how long it stood there.
+        n_chars: its length.
+        n_typed: characters of it that the user typed by hand.
+    """
+
+    how: Ending
+    visible_ms: float
+    n_chars: int
+    n_typed: int
 
 
 class Retained(_Event, frozen=True, kw_only=True):
@@ -125,10 +160,12 @@ class Written(_Event, frozen=True, kw_only=True):
     Args:
         n_chars: all of them, pasted ones too; accepted suggestions are among them.
         n_accepted: those of accepted suggestions.
+        file_kind: of the documents, see ``Requested``.
     """
 
     n_chars: int
     n_accepted: int
+    file_kind: str = ""
 
 
 class Failed(_Event, frozen=True, kw_only=True):
@@ -144,6 +181,7 @@ Event = (
     | Accepted
     | PartiallyAccepted
     | Dismissed
+    | Ended
     | Retained
     | Written
     | Failed

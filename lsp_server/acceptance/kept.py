@@ -64,6 +64,11 @@ class Kept:
         self._pieces.pop(name, None)
 
 
+def n_new_chars(edit: Edit) -> int:
+    """Characters that an edit brings: of a text that is sent as a whole only what is new in it."""
+    return sum(len(each.text) for each in _smallest(_trimmed(edit)))
+
+
 def _moved(pieces: Sequence[_Piece], edit: Edit) -> Iterator[_Piece]:
     start, end = edit.start, edit.end
     after = end_of(start, edit.text)

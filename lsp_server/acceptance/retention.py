@@ -83,7 +83,9 @@ class Retention:
             del self._waiting[snapshot.uri]
             self._follow(waiting)
 
-    def accepted(self, name: str, uri: str, at: Position, text: str) -> None:
+    def accepted(
+        self, name: str, uri: str, at: Position, text: str, *, is_there: bool | None = None
+    ) -> None:
         """A suggestion was accepted, or a further part of it.
 
         Args:
@@ -91,12 +93,15 @@ class Retention:
             uri: of the document.
             at: where the text was to be inserted.
             text: with the document's EOLs.
+            is_there: whether the document has it already; None where only its text tells. The same
+                text may have stood there before.
         """
         found = _Accepted(name=name, uri=uri, at=at, text=text)
         snapshot = self._texts.get(uri)
         if snapshot is None:
             return
-        if _stands_at(snapshot, at, text):
+        stands = _stands_at(snapshot, at, text)
+        if stands if is_there is None else is_there and stands:
             self._follow(found)
         else:
             self._waiting[uri] = found

@@ -12,6 +12,8 @@ from lsp_server.acceptance.events import (
     Accepted,
     Continued,
     Dismissed,
+    Ended,
+    Ending,
     Event,
     Evidence,
     Failed,
@@ -19,12 +21,17 @@ from lsp_server.acceptance.events import (
     Requested,
     Retained,
     Shown,
+    Unit,
     Written,
 )
+from lsp_server.acceptance.file_kind import FileKind, file_kind
+from lsp_server.acceptance.kept import n_new_chars
 from lsp_server.acceptance.log import EventSink
 from lsp_server.acceptance.retention import Later, Retention, Timer
 from lsp_server.acceptance.salt import TextHasher, user_hasher
+from lsp_server.acceptance.screen import Screen
 from lsp_server.positions import end_of
+from lsp_server.reasons import OVERTAKEN
 from lsp_server.types import Completion, CompletionRequest, Edit, Position, Skip, Snapshot
 
 # How much of the text before the cursor the prefix hash covers: enough to tell positions apart,
@@ -56,7 +63,10 @@ class _Suggestion:
     shown: bool = False
     accepted: bool = False
     dismissed: bool = False
+    # Of its own text, and of all that is left of it together under the name of the first.
     n_accepted_chars: int = 0
+    n_taken: int = 0
+    unit: Unit = "word"
     # The one that was shown first, of which this is what is left to type.
     first: str = ""
 
@@ -65,7 +75,7 @@ class AcceptanceTracker:
     """Turns what the server and its client do with suggestions into events.
 
     What is left of a suggestion once a part of it was typed is the same suggestion: it is shown
-    once, and accepted once.
+    once, and accepted once. After an accept it begins anew.
 
     A client that never says what it shows: a non-empty answer that was not superseded counts as
     shown, as an assumption (evidence ``answered``). From a client's first ``didShowCompletion`` on,
@@ -107,7 +117,9 @@ class AcceptanceTracker:
         self._first: dict[str, str] = {}
         self._later = later or _on_loop
         self._retention = Retention(self._retained, self._later)
-        self._n_written = self._n_accepted = 0
+        self._screen = Screen(self._ended, monotonic, self._later)
+        self._n_written: dict[tuple[str, FileKind], int] = {}
+        self._n_accepted: dict[tuple[str, FileKind], int] = {}
         self._written_timer: Timer | None = None
 
     # -- documents -----------------------------------------------------------------------
@@ -124,33 +136,42 @@ class AcceptanceTracker:
             edits: what was done, one after another.
         """
         self._retention.edited(snapshot, edits)
-        self._n_written += sum(len(edit.text) for edit in edits)
+        self._screen.edited(snapshot, edits)
+        n_chars = sum(map(n_new_chars, edits))
+        if n_chars:
+            _add(self._n_written, (snapshot.language, file_kind(snapshot.uri)), n_chars)
         if self._n_written and self._written_timer is None:
             self._written_timer = self._later(_WRITTEN_S, self._tell_written)
 
     def document_closed(self, uri: str) -> None:
         """A document was closed."""
         self._retention.closed(uri)
+        self._screen.closed(uri)
 
     def close(self) -> None:
         """Nothing more happens; what was written meanwhile is told."""
         self._retention.close()
+        self._screen.close()
         if self._written_timer is not None:
             self._written_timer.cancel()
             self._tell_written()
 
     def _tell_written(self) -> None:
         self._written_timer = None
-        self._log.append(
-            Written(
-                completion_id="",
-                ts=self._clock(),
-                session=self._session,
-                n_chars=self._n_written,
-                n_accepted=min(self._n_accepted, self._n_written),
+        for (language, kind), n_chars in self._n_written.items():
+            self._log.append(
+                Written(
+                    completion_id="",
+                    ts=self._clock(),
+                    session=self._session,
+                    language=language,
+                    n_chars=n_chars,
+                    n_accepted=min(self._n_accepted.get((language, kind), 0), n_chars),
+                    file_kind=kind,
+                )
             )
-        )
-        self._n_written = self._n_accepted = 0
+        self._n_written.clear()
+        self._n_accepted.clear()
 
     def _retained(self, completion_id: str, after_s: float, n_chars: int, n_kept: int) -> None:
         suggestion = self._suggestions.get(completion_id)
@@ -164,13 +185,43 @@ class AcceptanceTracker:
                 after_s=after_s,
             )
 
-    def _took(self, completion_id: str, suggestion: _Suggestion, n_chars: int) -> None:
-        """The user took a suggestion up to some character."""
-        before = suggestion.n_accepted_chars
+    def _took(self, completion_id: str, suggestion: _Suggestion, n_chars: int) -> int:
+        """The user took a suggestion up to some character; how many of the whole that makes."""
+        name, whole = suggestion.first or completion_id, self._whole(suggestion)
+        # What was typed by hand meanwhile was not taken.
+        n_skipped = max(0, len(whole.text) - len(suggestion.text))
+        known = self._screen.before_accept(name, suggestion.uri, n_skipped + n_chars)
+        n_there = min(known[0] - n_skipped, n_chars) if known else 0
+        before = max(suggestion.n_accepted_chars, n_there)
         suggestion.n_accepted_chars = n_chars
-        self._n_accepted += n_chars - before
+        if _is_line(suggestion.text, before, n_chars):
+            whole.unit = "line"
+        whole.n_taken += n_chars - before
+        where = suggestion.language, file_kind(suggestion.uri)
+        _add(self._n_accepted, where, n_chars - before)
         at = end_of(suggestion.at, suggestion.text[:before])
-        self._retention.accepted(completion_id, suggestion.uri, at, suggestion.text[before:n_chars])
+        self._retention.accepted(
+            name,
+            suggestion.uri,
+            at,
+            suggestion.text[before:n_chars],
+            is_there=known[1] if known else None,
+        )
+        self._screen.took(name, suggestion.uri, whole.n_taken)
+        return whole.n_taken
+
+    def _ended(self, name: str, how: Ending, visible_ms: float, n_chars: int, n_typed: int) -> None:
+        suggestion = self._suggestions.get(name)
+        if suggestion is not None:
+            self._append(
+                Ended,
+                name,
+                suggestion,
+                how=how,
+                visible_ms=visible_ms,
+                n_chars=n_chars,
+                n_typed=n_typed,
+            )
 
     # -- suggestions ---------------------------------------------------------------------
 
@@ -180,6 +231,7 @@ class AcceptanceTracker:
         n_prefix_chars, n_suffix_chars, prefix_end = _around(snapshot, request)
         self._remember(request, model)
         _put(self._newest, snapshot.uri, request.id, self._max_tracked)
+        self._screen.requested(snapshot.uri, Position(request.line, request.column))
         self._log.append(
             Requested(
                 completion_id=request.id,
@@ -193,6 +245,7 @@ class AcceptanceTracker:
                 n_prefix_chars=n_prefix_chars,
                 n_suffix_chars=n_suffix_chars,
                 uri_hash=self._hash(snapshot.uri),
+                file_kind=file_kind(snapshot.uri),
             )
         )
 
@@ -220,6 +273,8 @@ class AcceptanceTracker:
         if completion.origin == "cache" and not completion.complete:
             return None  # it may turn out to be what is left of one that was shown
         self._identify(completion, suggestion)
+        if suggestion.shown:
+            self._on_screen(completion.id, suggestion)  # there may be more of it than before
         if suggestion.announced:
             return self._show(completion.id, suggestion, "client")
         if self.client_announces or not completion.complete:
@@ -233,7 +288,8 @@ class AcceptanceTracker:
         if not completion.identity:
             return
         first = self._first.get(completion.identity, "")
-        if first != completion.id and first in self._suggestions:
+        known = self._suggestions.get(first)
+        if first != completion.id and known is not None and not known.accepted:
             suggestion.first = first
         else:
             _put(self._first, completion.identity, completion.id, self._max_tracked)
@@ -258,9 +314,10 @@ class AcceptanceTracker:
             return Skip(reason="already_accepted", message="It was accepted before.")
         self._show(completion_id, suggestion, "accepted")
         suggestion.accepted = self._whole(suggestion).accepted = True
-        self._took(completion_id, suggestion, len(suggestion.text))
+        n_taken = self._took(completion_id, suggestion, len(suggestion.text))
         name = suggestion.first or completion_id
-        self._append(Accepted, name, suggestion, n_chars=len(suggestion.text))
+        self._append(Accepted, name, suggestion, n_chars=n_taken)
+        self._screen.end(name, suggestion.uri, "accepted")
         return None
 
     def _whole(self, suggestion: _Suggestion) -> _Suggestion:
@@ -285,9 +342,10 @@ class AcceptanceTracker:
         if n_chars == len(suggestion.text):
             return self.accepted(completion_id)
         self._show(completion_id, suggestion, "accepted")
-        self._took(completion_id, suggestion, n_chars)
+        whole = self._whole(suggestion)
+        n_taken = self._took(completion_id, suggestion, n_chars)
         name = suggestion.first or completion_id
-        self._append(PartiallyAccepted, name, suggestion, n_chars=n_chars)
+        self._append(PartiallyAccepted, name, suggestion, n_chars=n_taken, unit=whole.unit)
         return None
 
     def dismissed(self, completion_id: str, reason: str = "rejected") -> Skip | None:
@@ -302,7 +360,9 @@ class AcceptanceTracker:
         if not suggestion.shown:
             return Skip(reason="not_shown", message="It was not shown.")
         suggestion.dismissed = True
-        self._append(Dismissed, suggestion.first or completion_id, suggestion, reason=reason)
+        name = suggestion.first or completion_id
+        self._append(Dismissed, name, suggestion, reason=reason)
+        self._screen.end(name, suggestion.uri, "dismissed")
         return None
 
     def failed(self, request: CompletionRequest, reason: str, *, model: str = "") -> None:
@@ -314,6 +374,9 @@ class AcceptanceTracker:
             model: the model's id, if it was chosen already.
         """
         known = self._suggestions.get(request.id)
+        uri = request.snapshot.uri
+        if reason not in OVERTAKEN and self._newest.get(uri) == request.id:
+            self._screen.unanswered(uri)
         self._log.append(
             Failed(
                 completion_id=request.id,
@@ -374,6 +437,7 @@ class AcceptanceTracker:
         if whole is not suggestion and whole.shown:
             # It has stood before the user's eyes all the time.
             self._append(Continued, completion_id, suggestion, of=suggestion.first)
+            self._on_screen(completion_id, suggestion)
             return None
         whole.shown = True
         completion_id = suggestion.first or completion_id
@@ -388,7 +452,20 @@ class AcceptanceTracker:
             score=suggestion.score,
             evidence=evidence,
         )
+        self._on_screen(completion_id, suggestion)
         return None
+
+    def _on_screen(self, completion_id: str, suggestion: _Suggestion) -> None:
+        whole = self._whole(suggestion)
+        if not whole.accepted:
+            self._screen.show(
+                suggestion.first or completion_id,
+                suggestion.uri,
+                suggestion.at,
+                suggestion.text,
+                whole=whole.text,
+                n_taken=whole.n_taken,
+            )
 
 
 def _on_loop(seconds: float, call: Callable[[], None]) -> Timer:
@@ -401,6 +478,15 @@ def _put(table: dict[str, _Value], key: str, value: _Value, limit: int) -> None:
     table[key] = value
     while len(table) > limit:
         del table[next(iter(table))]
+
+
+def _add(table: dict[tuple[str, FileKind], int], key: tuple[str, FileKind], n: int) -> None:
+    table[key] = table.get(key, 0) + n
+
+
+def _is_line(text: str, start: int, end: int) -> bool:
+    """Whether a part of a text goes on to the end of a line."""
+    return text[end : end + 1] in ("\r", "\n") or not set(text[start:end]).isdisjoint("\r\n")
 
 
 def _unknown(completion_id: str) -> Skip:

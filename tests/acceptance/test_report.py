@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from lsp_server.acceptance.events import (
     Dismissed,
+    Ended,
+    Ending,
     Event,
     Failed,
     PartiallyAccepted,
     Retained,
     Written,
 )
+from lsp_server.acceptance.history import LATENCY_BOUNDS_MS
 from lsp_server.acceptance.report import percentile, summarise, wilson_interval
 from tests.acceptance.makers import accepted, requested, shown
 
@@ -77,30 +81,125 @@ def test_groups_are_named_in_json() -> None:
     assert [group["language"] for group in figures["groups"]] == ["python", "lua"]
     assert "model" not in figures["groups"][0]
     assert figures["groups"][0]["acceptance_rate"] == 0.5
-    only_total = {"groups", "n_written_chars", "written_share"}
+    only_total = {
+        "groups", "sessions", "n_written_chars", "n_human_chars", "n_model_chars", "written_share",
+        "latency_buckets",
+    }  # fmt: skip
     assert set(figures) - only_total == set(figures["groups"][0]) - {"language"}
 
 
 def test_json_has_its_published_shape() -> None:
     """Scripts rely on these names; without data rates and latencies are null."""
-    assert summarise([]).as_json() == {
-        "requested": 0,
-        "shown": 0,
-        "shown_assumed": 0,
-        "accepted": 0,
-        "partially_accepted": 0,
-        "dismissed": 0,
+    counts = (
+        "requested", "shown", "shown_assumed", "glimpsed", "read", "accepted",
+        "partially_accepted", "accepted_lines", "accepted_words", "typed_through",
+        "typed_through_lines", "dismissed", "typed_over", "superseded", "closed", "unknown",
+        "n_accepted_chars", "n_typed_chars", "sessions", "n_written_chars", "n_human_chars",
+        "n_model_chars",
+    )  # fmt: skip
+    figures = summarise([]).as_json()
+    buckets = figures.pop("latency_buckets")
+    assert [bucket["up_to_ms"] for bucket in buckets] == [*LATENCY_BOUNDS_MS, None]
+    assert figures == {
+        **dict.fromkeys(counts, 0),
         "failed": {},
         "acceptance_rate": None,
         "acceptance_rate_ci95": None,
-        "n_accepted_chars": 0,
+        "read_acceptance_rate": None,
         "retention": [],
         "latency_ms": {"p50": None, "p95": None},
         "ttft_ms": {"p50": None, "p95": None},
-        "n_written_chars": 0,
         "written_share": None,
         "groups": [],
     }
+
+
+def ended(completion_id: str, how: Ending, visible_ms: float, n_typed: int = 0) -> Ended:
+    """A suggestion of 12 characters stands no longer."""
+    return Ended(
+        completion_id=completion_id, how=how, visible_ms=visible_ms, n_chars=12, n_typed=n_typed,
+        **COMMON,
+    )  # fmt: skip
+
+
+def test_what_was_superseded_at_once_is_in_no_rate() -> None:
+    """Half a second is the least; whoever took some of it has seen it."""
+    events: list[Event] = [
+        shown("a"), ended("a", "superseded", 499), shown("b"), ended("b", "superseded", 500),
+        shown("c"), ended("c", "typed_over", 1), shown("d"), accepted("d"),
+        ended("d", "accepted", 400), shown("e"), ended("e", "superseded", 300),
+        ended("e", "superseded", 300), shown("f"), ended("f", "superseded", 10),
+        PartiallyAccepted(completion_id="f", n_chars=3, **COMMON),
+    ]  # fmt: skip
+    total = summarise(events).total
+    assert (total.shown, total.glimpsed, total.counted, total.superseded) == (6, 1, 5, 3)
+    assert total.as_json()["acceptance_rate"] == 1 / 5
+
+
+def test_what_stood_long_enough_was_read() -> None:
+    """Three quarters of a second, all the times that it stood there together."""
+    events: list[Event] = [
+        shown("a"), ended("a", "typed_over", 749), shown("b"), ended("b", "typed_over", 400),
+        ended("b", "typed_over", 350), shown("c"), accepted("c"), ended("c", "accepted", 2000),
+        shown("d"),
+    ]  # fmt: skip
+    figures = summarise(events).total.as_json()
+    assert (figures["read"], figures["read_acceptance_rate"]) == (2, 0.5)
+
+
+def test_each_of_the_shown_has_one_outcome() -> None:
+    """Taking some of it outweighs how it went; what was typed through is no accept."""
+    events: list[Event] = [
+        shown("a"), ended("a", "typed_through", 900, n_typed=12),
+        shown("b"), ended("b", "typed_through", 900, n_typed=7),
+        shown("c"), ended("c", "typed_through", 900, n_typed=12), accepted("c"),
+        shown("d"), PartiallyAccepted(completion_id="d", n_chars=7, unit="line", **COMMON),
+        PartiallyAccepted(completion_id="d", n_chars=9, unit="line", **COMMON),
+        ended("d", "superseded", 900),
+        shown("e"), PartiallyAccepted(completion_id="e", n_chars=3, **COMMON),
+        shown("f"), ended("f", "closed", 10), shown("g"), ended("g", "session_ended", 10),
+        shown("h"), shown("i"), Dismissed(completion_id="i", reason="escape", **COMMON),
+        ended("i", "dismissed", 10),
+    ]  # fmt: skip
+    total = summarise(events).total
+    assert (total.typed_through, total.typed_through_lines) == (2, 1)
+    assert (total.accepted, total.partially_accepted) == (1, 2)
+    assert (total.accepted_lines, total.accepted_words) == (1, 1)
+    assert (total.closed, total.unknown, total.dismissed) == (2, 1, 1)
+    outcomes = (
+        total.accepted, total.partially_accepted, total.typed_through, total.dismissed,
+        total.typed_over, total.superseded, total.closed, total.unknown,
+    )  # fmt: skip
+    assert sum(outcomes) == total.shown
+
+
+def test_groups_by_session_and_kind_of_file() -> None:
+    """The session and the kind of file are those of the request."""
+    asked = [
+        msgspec.structs.replace(requested("a", session=session), file_kind=kind)
+        for session, kind in (("s1", "test"), ("s2", "source"))
+    ]
+    report = summarise([*asked, shown("a")], by=("session", "file_kind"))
+    assert [(key, tally.shown) for key, tally in report.groups] == [
+        (("s1", "test"), 1),
+        (("s2", "source"), 0),
+    ]
+    assert report.n_sessions == 2
+
+
+def test_fast_and_slow_ones_apart() -> None:
+    """Each bucket has its own rate."""
+    events = [
+        shown("a", latency_ms=40),
+        accepted("a"),
+        shown("b", latency_ms=60),
+        shown("c", latency_ms=9e9),
+    ]
+    found = {b["up_to_ms"]: b for b in summarise(events).as_json()["latency_buckets"]}
+    assert (found[50.0]["shown"], found[50.0]["acceptance_rate"]) == (1, 1.0)
+    assert (found[100.0]["shown"], found[100.0]["acceptance_rate"]) == (1, 0.0)
+    assert (found[200.0]["shown"], found[200.0]["acceptance_rate"]) == (0, None)
+    assert found[None]["shown"] == 1
 
 
 def test_what_is_left_and_what_is_written() -> None:
@@ -119,6 +218,7 @@ def test_what_is_left_and_what_is_written() -> None:
         {"after_s": 600.0, "n": 1, "kept_chars": 0.0, "mostly_kept": 0.0},
     ]
     assert (figures["n_written_chars"], figures["written_share"]) == (100, 0.25)
+    assert (figures["n_human_chars"], figures["n_model_chars"]) == (75, 25)
     assert figures["requested"] == 0
 
 

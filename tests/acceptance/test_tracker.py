@@ -8,6 +8,7 @@ import pytest
 from lsp_server.acceptance.events import (
     Accepted,
     Dismissed,
+    Ended,
     PartiallyAccepted,
     Requested,
     Retained,
@@ -205,7 +206,7 @@ def test_accept_proves_that_it_was_shown(bench: Bench) -> None:
     bench.tracker.client_announces = True
     bench.suggest()
     bench.tracker.accepted("c1")
-    assert bench.log.kinds == ["Requested", "Shown", "Accepted"]
+    assert bench.log.kinds == ["Requested", "Shown", "Accepted", "Ended"]
     shown = bench.log.events[1]
     assert isinstance(shown, Shown)
     assert shown.evidence == "accepted"
@@ -234,7 +235,7 @@ def test_partial_accept_of_everything_is_an_accept(bench: Bench) -> None:
     bench.suggest()
     bench.tracker.partially_accepted("c1", 6)
     assert bench.tracker.partially_accepted("c1", 12) is None
-    assert bench.log.kinds[-1] == "Accepted"
+    assert bench.log.kinds[-2:] == ["Accepted", "Ended"]
     assert reason(bench.tracker.accepted("c1")) == "already_accepted"
 
 
@@ -389,11 +390,11 @@ def start(bench: Bench, text: str = "return a + b") -> None:
 
 
 def kinds(bench: Bench) -> list[tuple[str, str]]:
-    """Events but requests, with the ids that they are about."""
+    """Events but requests and endings, with the ids that they are about."""
     return [
         (type(event).__name__, event.completion_id)
         for event in bench.log.events
-        if not isinstance(event, Requested)
+        if not isinstance(event, Requested | Ended)
     ]
 
 
@@ -407,9 +408,11 @@ def test_what_is_left_of_a_suggestion_is_the_same_one(bench: Bench) -> None:
     assert kinds(bench) == [
         ("Shown", "c1"), ("Continued", "c2"), ("Continued", "c3"), ("Accepted", "c1"),
     ]  # fmt: skip
-    event = bench.log.events[-1]
+    *_, event, ended = bench.log.events
     assert isinstance(event, Accepted)
     assert event.n_chars == len(" a + b")
+    assert isinstance(ended, Ended)
+    assert (ended.how, ended.n_chars, ended.n_typed) == ("accepted", 12, len("return"))
 
 
 def test_another_end_is_another_suggestion(bench: Bench) -> None:
