@@ -37,6 +37,11 @@ def index_dir() -> Path:
     return cache_dir() / "index"
 
 
+def suggestions_dir() -> Path:
+    """Folder of suggestions that were made; they hold text that continues the user's code."""
+    return cache_dir() / "suggestions"
+
+
 def kv_dir() -> Path:
     """Folder of saved KV caches; they hold the tokens of prompts, and so text of the user's."""
     return cache_dir() / "kv"

@@ -124,6 +124,8 @@ class CompletionSettings(msgspec.Struct, frozen=True, kw_only=True):
         prefetch: whether the suggestion behind the one that is shown is written while the user
             reads: ``auto`` does so where the model is on a GPU.
         healing: whether a word that is half typed is generated anew, see engine/llama/healing.py.
+        cache_mib: MiB that suggestions may take on disk, so that they are found again at the same
+            text after a restart; 0 keeps none.
         disabled_languages: LSP language ids without suggestions.
         max_document_bytes: larger documents get no suggestions.
     """
@@ -146,6 +148,7 @@ class CompletionSettings(msgspec.Struct, frozen=True, kw_only=True):
     warm_up: bool = True
     prefetch: Literal["auto", "on", "off"] = "auto"
     healing: bool = True
+    cache_mib: Annotated[int, Meta(ge=0, le=1024)] = 16
     disabled_languages: tuple[str, ...] = ()
     max_document_bytes: Annotated[int, Meta(ge=0)] = 4 * 1024 * 1024
 

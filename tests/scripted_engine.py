@@ -21,8 +21,10 @@ class MakeOptions(Protocol):
 
 
 def write_script(path: Path, *replies: dict[str, Any], default: str = "") -> Path:
-    """Write a script for the scripted back end."""
-    path.write_text(json.dumps({"replies": replies, "default": default}))
+    """Write a script for the scripted back end; one that is there already is left as it is."""
+    text = json.dumps({"replies": replies, "default": default})
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
     return path
 
 

@@ -82,6 +82,8 @@ class PrivateServer:
         )
         await self._client.start()
         uri = root.absolute().as_uri()
+        # Whatever was suggested in another run must not be found again, unless that is measured.
+        completion = {"cache_mib": 0, **settings.get("completion", {})}
         await self._client.request(
             "initialize",
             {
@@ -93,7 +95,7 @@ class PrivateServer:
                     "general": {"positionEncodings": ["utf-16"]},
                     "textDocument": {"inlineCompletion": {}},
                 },
-                "initializationOptions": settings,
+                "initializationOptions": {**settings, "completion": completion},
             },
         )
         await self._client.notify("initialized", {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import sqlite3
 from typing import Any
 
 import msgspec
@@ -33,7 +34,11 @@ def add_parser(subparsers: Any) -> None:
         ("pause", "make no suggestions and free all memory until resume", run_pause),
         ("resume", "go on after pause", run_resume),
         ("stop", "make all engines leave now", run_stop),
-        ("clear-cache", "stop all engines and delete the prompts they saved", run_clear_cache),
+        (
+            "clear-cache",
+            "stop all engines, delete the prompts they saved and the suggestions kept on disk",
+            run_clear_cache,
+        ),
     ):
         action = actions.add_parser(name, help=summary, description=summary.capitalize() + ".")
         action.add_argument("--json", action="store_true", help="print JSON")
@@ -101,7 +106,7 @@ def run_stop(args: argparse.Namespace) -> int:
 
 
 def run_clear_cache(args: argparse.Namespace) -> int:
-    """Delete the saved KV caches of all models.
+    """Delete the saved KV caches of all models, and the suggestions that were kept.
 
     Running engines hold the same prompts in memory, so they leave without saving them.
     """
@@ -115,13 +120,31 @@ def run_clear_cache(args: argparse.Namespace) -> int:
             code="folder_unwritable",
             hint="Check its permissions.",
         ) from error
+    n_suggestions = _clear_suggestions()
     if args.json:
-        print(json.dumps({"deleted": n_prompts, "freed_bytes": n_bytes}))
-    elif n_prompts == 0:
+        figures = {"deleted": n_prompts, "freed_bytes": n_bytes, "suggestions": n_suggestions}
+        print(json.dumps(figures))
+        return 0
+    if n_prompts == 0:
         print("No prompts were saved.")
     else:
         print(f"Deleted {_prompts(n_prompts)}, {n_bytes / 2**20:,.0f} MiB.")
+    if n_suggestions:
+        print(f"Deleted {n_suggestions:,} suggestion{'s' if n_suggestions != 1 else ''}.")
     return 0
+
+
+def _clear_suggestions() -> int:
+    from lsp_server.completion import suggestion_cache
+
+    try:
+        return suggestion_cache.clear()
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(
+            f"Suggestions in {paths.suggestions_dir()} cannot be deleted: {error}.",
+            code="folder_unwritable",
+            hint="Check its permissions.",
+        ) from error
 
 
 async def _statuses() -> list[EngineStatus]:

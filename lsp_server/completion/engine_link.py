@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncGenerator, Coroutine
 from typing import Any
 
@@ -117,6 +118,19 @@ class EngineLink:
             adapters=adapters(self.settings),
         )
 
+    def recipe(self, prompt: Prompt) -> tuple[object, ...]:
+        """All that a stream of the engine depends on."""
+        client, completion = self.find(), self.settings.completion
+        return (
+            client.options.model_id,
+            *_file_state(client.options.model_path),
+            prompt.segments,
+            prompt.stop,
+            asking.heal_bytes(completion, prompt),
+            asking.sampling(completion, client.state),
+            adapters(self.settings),
+        )
+
     async def prefill(self, prompt: Prompt) -> None:
         """Evaluate a prompt while nobody waits; trouble is told by the request that meets it."""
         with contextlib.suppress(MidfillError):
@@ -208,6 +222,14 @@ class EngineLink:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+def _file_state(path: str) -> tuple[str, int, int]:
+    try:
+        info = os.stat(path)
+    except OSError:
+        return path, 0, 0
+    return path, info.st_size, info.st_mtime_ns
 
 
 PAUSED = Status(kind="Inactive", message=str(pause.refusal()))

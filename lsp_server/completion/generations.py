@@ -17,6 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from lsp_server.completion.draft import source_file
+from lsp_server.completion.suggestion_cache import Saved
 from lsp_server.completion.warmup import Spot
 from lsp_server.types import CompletionRequest, FinishReason, TokenChunk
 
@@ -183,6 +184,17 @@ class Generation:
         if text:
             return msgspec.structs.replace(chunk, text=text)
         return msgspec.structs.replace(chunk, text="", logprobs=(), margins=(), entropies=())
+
+    def saved(self) -> Saved:
+        """What is there of it, to be played again."""
+        replace = msgspec.structs.replace
+        return Saved(
+            chunks=tuple(
+                replace(chunk, request_id=0, timings=None, segment_tokens=())
+                for chunk in self._chunks
+                if chunk.text or chunk.logprobs or chunk.finish_reason
+            )
+        )
 
     # -- its end -------------------------------------------------------------------------
 
@@ -356,6 +368,15 @@ class Source:
             async for chunk in new:
                 yield chunk
 
+    def recall(self, saved: Saved) -> None:
+        """Read what was saved at this very place, as if it were the stream of a request before."""
+        generation = self._generations.start(self._uri, self._place, _played(saved))
+        self._found, self._is_own = Found(generation, b""), False
+
+    def saved(self) -> Saved | None:
+        """What the request's own stream said; None where it read another one's."""
+        return self._found.generation.saved() if self._found and self._is_own else None
+
     def cut(self, shown: str) -> None:
         """All that may be shown is there.
 
@@ -365,3 +386,8 @@ class Source:
         if self._found is not None:
             n_shown = len(self._found.typed) + len(shown.encode("utf-8", "replace"))
             self._found.generation.cut(n_shown)
+
+
+async def _played(saved: Saved) -> AsyncGenerator[TokenChunk]:
+    for chunk in saved.chunks:
+        yield chunk

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from context.types import FileContext, Prompt
+from lsp_server import __version__
 from lsp_server.acceptance.log import EventLog
 from lsp_server.acceptance.tracker import AcceptanceTracker
 from lsp_server.completion import asking, gate
@@ -24,6 +25,7 @@ from lsp_server.completion.prompting import Prompts
 from lsp_server.completion.rejections import Rejections
 from lsp_server.completion.rhythm import Rhythm
 from lsp_server.completion.scheduler import Scheduler
+from lsp_server.completion.suggestion_cache import SuggestionCache, key_of
 from lsp_server.completion.warmup import Spot
 from lsp_server.engine import pause
 from lsp_server.errors import MidfillError
@@ -60,6 +62,7 @@ class CompletionService:
         client_name: who we are, for the engine's log.
         one_shot: whether the first request is the only one: it waits for all that other files
             give, which otherwise comes in pauses.
+        keeps_suggestions: whether suggestions are kept on disk, as far as the settings allow it.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class CompletionService:
         event_log: EventLog | None = None,
         client_name: str = "midfill",
         one_shot: bool = False,
+        keeps_suggestions: bool = False,
     ) -> None:
         self.resolved = resolved
         self.on_status: OnStatus = lambda _status: None
@@ -88,7 +92,9 @@ class CompletionService:
         self._rejections = Rejections()
         self._history = History()
         self._one_shot = one_shot
+        self._keeps_suggestions = keeps_suggestions
         self._generations = Generations()
+        self._suggestions = SuggestionCache(self._cache_bytes, on_warning=self.warn)
         self._ahead = Ahead(
             self._engine,
             self._prompts,
@@ -112,6 +118,7 @@ class CompletionService:
         self._scheduler.debounce_ms = self._settings.completion.debounce_ms
         self._workspaces.settings = self._settings.context
         self._generations.clear()
+        self._suggestions.limit(self._cache_bytes)
 
     def warn(self, error: MidfillError) -> None:
         """Tell the user about trouble that does not keep suggestions from being made."""
@@ -317,6 +324,7 @@ class CompletionService:
         self._scheduler.cancel_all()
         self._ahead.cancel()
         await self._generations.aclose()
+        await self._suggestions.aclose()
         await self._workspaces.aclose()
         await self._engine.aclose()
         if self._tracker:
@@ -346,7 +354,10 @@ class CompletionService:
         if context.scope.kind == "comment" and context.scope.line_after.strip():
             return Skip(reason="inside_comment", message="The cursor is inside a comment.")
         context_ms = 1000 * (time.monotonic() - started_s)
-        if not is_known:
+        key = "" if is_known else self._key(request, prompt)
+        if key and (saved := await self._suggestions.get(key)):
+            source.recall(saved)
+        elif not is_known:
             await self._debounce(request, context, prompt)
         asked_s = time.monotonic()
 
@@ -376,7 +387,7 @@ class CompletionService:
             if draft.stop:
                 source.cut(draft.raw_shown)
         draft.close()
-        if draft.text and not is_known:
+        if draft.text and source.origin == "engine":
             self._rhythm.answered(1000 * (draft.shown_s - asked_s))
         past = self._history.past(request.snapshot.uri, request.line)
         evidence = draft.evidence(context, found.chosen, past, source.n_typed_chars)
@@ -388,6 +399,8 @@ class CompletionService:
             return Skip(reason=draft.empty_reason, message="The model has nothing to add here.")
         if self._was_rejected(draft, context, complete=True):
             return Skip(reason="rejected", message="It was turned down here a moment ago.")
+        if key and draft.stop != "answer_ms" and (said := source.saved()):
+            self._suggestions.put(key, said)
         self._rejections.made(
             request.id, request.snapshot.uri, context.scope.line_before, draft.text
         )
@@ -397,6 +410,23 @@ class CompletionService:
             request.id, request.snapshot.uri, request.line, draft.text, identity=identity
         )
         return draft.completion(complete=True, identity=identity)
+
+    @property
+    def _cache_bytes(self) -> int:
+        return self._settings.completion.cache_mib * 2**20 if self._keeps_suggestions else 0
+
+    def _key(self, request: CompletionRequest, prompt: Prompt) -> str:
+        """Names all that a suggestion depends on: text, file, other files, model, settings."""
+        if not self._suggestions.is_on:
+            return ""
+        completion = self._settings.completion
+        return key_of(
+            __version__,
+            request.snapshot.uri,
+            *self._engine.recipe(prompt),
+            completion.max_lines,
+            completion.multi_line,
+        )
 
     def _was_rejected(self, draft: Draft, context: FileContext, *, complete: bool = False) -> bool:
         """Whether the user turned this very suggestion down; who asks for one gets it again."""
@@ -447,13 +477,20 @@ def build_service(
     """
     resolved = load({})
     if not resolved.settings.acceptance_log.enabled:
-        return CompletionService(resolved, load=load, client_name=client_name)
+        return CompletionService(
+            resolved, load=load, client_name=client_name, keeps_suggestions=True
+        )
     event_log = EventLog(
         on_warning=lambda error: service.warn(error),
         keep_s=86_400.0 * resolved.settings.acceptance_log.keep_days,
     )
     tracker = AcceptanceTracker(event_log, session=uuid.uuid4().hex)
     service = CompletionService(
-        resolved, load=load, tracker=tracker, event_log=event_log, client_name=client_name
+        resolved,
+        load=load,
+        tracker=tracker,
+        event_log=event_log,
+        client_name=client_name,
+        keeps_suggestions=True,
     )
     return service

@@ -189,7 +189,7 @@ def test_groups_by_session_and_kind_of_file() -> None:
 
 def test_fast_and_slow_ones_apart() -> None:
     """Each bucket has its own rate."""
-    events = [
+    events: list[Event] = [
         shown("a", latency_ms=40),
         accepted("a"),
         shown("b", latency_ms=60),
