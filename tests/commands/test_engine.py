@@ -124,7 +124,7 @@ def test_clear_cache(source: Path, model: str) -> None:
     assert run("engine", "clear-cache").stdout == b"No prompts were saved.\n"
     (folder / "a.kv").write_bytes(b"xy")
     answer = json.loads(run("engine", "clear-cache", "--json").stdout)
-    assert answer == {"deleted": 1, "freed_bytes": 2}
+    assert answer == {"deleted": 1, "freed_bytes": 2, "suggestions": 0}
 
 
 def test_clear_cache_that_fails(
