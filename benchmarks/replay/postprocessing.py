@@ -235,7 +235,7 @@ def _row(
         shaped(walk, found, lambda each, place: place.shown(each.suggestion.raw, variant.rules))
         for walk, found in walks
     ]
-    data = metrics.sample(made, seed=int(info.options.get("seed", 1)))
+    data = metrics.sample(made, seed=int(str(info.options.get("seed", 1))))
     n_repeats = sum(
         place.repeats_suffix(each.suggestion.text)
         for walk, (_, found) in zip(made, walks, strict=True)
