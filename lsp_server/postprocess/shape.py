@@ -86,7 +86,7 @@ class Shaper:
         """
         if raw.endswith("\r") and not final:
             raw = raw[:-1]  # a line feed may follow
-        raw = raw.replace("\r\n", "\n").replace("\r", "\n")
+        written, raw = raw, raw.replace("\r\n", "\n").replace("\r", "\n")
         cleaned = self._clean(raw, final=final)
         if cleaned is None:
             return View(text="")
@@ -99,7 +99,7 @@ class Shaper:
             text, stop = self._settled(text, stop)
         else:
             text = self._held(text)
-        return View(text=text, stop=stop, n_raw=_n_raw(raw, start, text) if text else 0)
+        return View(text=text, stop=stop, n_raw=_n_raw(written, raw, start, text) if text else 0)
 
     def _uses(self, rule: str) -> bool:
         return rule in self._rules
@@ -262,14 +262,26 @@ def _moved(cut: Cut | None, start: int) -> Cut | None:
     return None if cut is None else cut._replace(at=cut.at - start)
 
 
-def _n_raw(raw: str, start: int, text: str) -> int:
-    """Length of a stream up to the end of what is shown; only indents may differ."""
-    line = start
-    for _ in range(text.count("\n")):
-        line = raw.index("\n", line) + 1
-    last = text[text.rfind("\n") + 1 :]
-    if "\n" not in text:
-        return start + len(text)
-    n_ink = len(last) - len(leading(last))
-    raw_line = raw[line:].partition("\n")[0]
-    return line + len(leading(raw_line)) + n_ink
+def _n_raw(written: str, raw: str, start: int, text: str) -> int:
+    """Length of a stream up to the end of what is shown; only line ends and indents may differ.
+
+    Args:
+        written: the stream's text.
+        raw: the same with ``\\n`` as EOL.
+        start: where the suggestion begins in it.
+        text: what is shown.
+    """
+    end = start + len(text)
+    if "\n" in text:
+        line = start
+        for _ in range(text.count("\n")):
+            line = raw.index("\n", line) + 1
+        last = text[text.rfind("\n") + 1 :]
+        indent = leading(raw[line:].partition("\n")[0])
+        end = line + len(indent) + len(last) - len(leading(last))
+    if "\r" not in written:
+        return end
+    size = 0
+    for _ in range(end):
+        size += 2 if written.startswith("\r\n", size) else 1
+    return size
