@@ -171,24 +171,29 @@ class Shaper:
 
         The first line is shown as it grows, each further line once it is complete.
         """
-        scope, place = self._scope, self._place
-        *lines, growing = (scope.line_before + text).split("\n")
-        if self._uses("line_above") and above.may_repeat_above(lines, growing, place.above):
+        *lines, growing = (self._scope.line_before + text).split("\n")
+        if self._uses("line_above") and above.may_repeat_above(lines, growing, self._place.above):
             return ""
+        shown = self._held_lines(lines, growing) if lines else self._held_line(text, growing)
+        return "" if self._uses("trivial") and is_trivial(shown) else shown
+
+    def _held_line(self, text: str, growing: str) -> str:
+        """What of a growing first line stays."""
+        if self._uses("next_line") and below.n_held([], growing, self._place.below):
+            return ""
+        if self._uses("chat") and self._place.is_code and chat.may_be_fence(growing):
+            return ""
+        n_after = self._n_overlap(text, final=False) if self._uses("line_after") else 0
+        return text[: len(text) - n_after].rstrip()
+
+    def _held_lines(self, lines: list[str], growing: str) -> str:
+        """Which of several lines stay."""
         n_lines = len(lines)
-        if not lines:
-            if self._uses("next_line") and below.n_held([], growing, place.below):
-                return ""
-            if self._uses("chat") and place.is_code and chat.may_be_fence(growing):
-                return ""
-            n_after = self._n_overlap(text, final=False)
-            shown = text[: len(text) - n_after].rstrip()
-            return "" if self._uses("trivial") and is_trivial(shown) else shown
         if self._uses("next_line"):
-            n_lines = min(n_lines, n_lines + 1 - below.n_held(lines, growing, place.below))
+            n_lines = min(n_lines, n_lines + 1 - below.n_held(lines, growing, self._place.below))
         while n_lines and not self._is_settled_line(lines, n_lines - 1):
             n_lines -= 1
-        return "\n".join(lines[:n_lines])[len(scope.line_before) :].rstrip()
+        return "\n".join(lines[:n_lines])[len(self._scope.line_before) :].rstrip()
 
     def _is_settled_line(self, lines: list[str], number: int) -> bool:
         """Whether a line that ends the text so far stays whatever follows."""
