@@ -91,9 +91,9 @@ def balance(
             return end
     stack: list[str] = []
     outer = list(state.brackets if open_brackets is None else open_brackets)
-    n_closed_after = _n_closed(line_after)
-    n_closable = max(0, len(outer) - n_closed_after)
-    lenient = open_brackets is None and not line_before.strip() and not n_closed_after
+    after = _unopened(line_after)
+    n_partners = _n_partners(outer, after)
+    lenient = open_brackets is None and not line_before.strip() and not after
     for token in tokens(text, state):
         if token.kind == "open":
             stack.append(text[token.start])
@@ -102,8 +102,10 @@ def balance(
             if stack:
                 if not _fits(stack, closer):
                     return token.start
-            elif n_closable and _fits(outer, closer):
-                n_closable -= 1
+            elif _fits(outer, closer):
+                # What is right of the cursor still has to find all that it closes.
+                if _n_partners(outer, after) < n_partners:
+                    return token.start
             elif not (lenient and _begins_line(text, token.start)):
                 return token.start
     return len(completion)
@@ -374,13 +376,19 @@ def _fits(stack: list[str], closer: str) -> bool:
     return bool(stack) and stack[-1] + closer in _PAIRS and close(stack, closer)
 
 
-def _n_closed(line_after: str) -> int:
-    """How many brackets a text closes that it does not open."""
+def _unopened(text: str) -> str:
+    """The brackets that a text closes and does not open."""
     stack: list[str] = []
-    n_closed = 0
-    for token in tokens(line_after):
+    found = ""
+    for token in tokens(text):
         if token.kind == "open":
-            stack.append(line_after[token.start])
-        elif token.kind == "close" and not close(stack, line_after[token.start]):
-            n_closed += 1
-    return n_closed
+            stack.append(text[token.start])
+        elif token.kind == "close" and not close(stack, text[token.start]):
+            found += text[token.start]
+    return found
+
+
+def _n_partners(brackets: list[str], closers: str) -> int:
+    """How many closing brackets find an open one of their kind."""
+    stack = list(brackets)
+    return sum(close(stack, closer) for closer in closers)

@@ -51,6 +51,8 @@ _BRACE_ENDS = (
     ),
     *(" = 0;", " _ = 0;", " {};", " _;}", " _() {}"),
 )
+_BLOCK_ENDS = (" {}", " while (_);", ";", " => _", ' from "_";', "")
+_N_SURE = 3
 # A line of a language with braces that may be the first of something at the top level.
 _TOP = re.compile(r"(?:\A|\n[ \t]*\n)(?=[A-Za-z_@])")
 # The preprocessor's conditions cut through all syntax.
@@ -113,21 +115,16 @@ class ParseGate:
         """
         if len(lines) > _MAX_ADDED_CHARS:
             return True
-        return not any(self._errors(lines, is_open=is_open))
-
-    def _errors(self, lines: str, *, is_open: bool) -> Iterator[bool]:
-        """True if there is an error in every way to go on; nothing if there is none in one."""
         text = self._base + lines.rstrip(" \t")
-        for tail in self._tails(text, lines, is_open=is_open):
-            if not self._has_error(text + tail):
-                return
-        yield True
+        tails = list(self._tails(text, lines, is_open=is_open))
+        if not tails or not all(self._has_error(text + tail) for tail in tails):
+            return True
+        # Parts that are kept may lead the recovery from an error astray: it is looked at anew.
+        return not all(self._is_wrong(text + tail) for tail in tails[:_N_SURE])
 
     def _tails(self, text: str, lines: str, *, is_open: bool) -> Iterator[str]:
         if not self._is_python:
-            stack = _open_braces(text, self._scope.language)
-            closers = "".join(_CLOSER[each] for each in reversed(stack))
-            yield from (end + closers + "\n" for end in _BRACE_ENDS)
+            yield from self._brace_tails(text)
             return
         state = advance(lines, self._state) if lines else self._state
         closers = state.quote + "".join(_CLOSER[each] for each in reversed(state.brackets))
@@ -145,6 +142,18 @@ class ParseGate:
             indent = leading(last)
             yield f"{closers}\n{indent}def _(): pass\n"
 
+    def _brace_tails(self, text: str) -> Iterator[str]:
+        if text.count("`") % 2 or text.rfind("/*") > text.rfind("*/"):
+            return  # inside of a string or comment of several lines
+        stack = _open_braces(text, self._scope.language)
+        closers = "".join(_CLOSER[each] for each in reversed(stack))
+        last = text[text.rfind("\n", 0, len(text) - 1) + 1 :]
+        gap = "\n" if "//" in last else ""
+        yield from (f"{gap}{end}{closers}\n" for end in _BRACE_ENDS)
+        for size in range(1, len(closers)):
+            yield from (f"{gap}{closers[:size]}{end}{closers[size:]}\n" for end in _BLOCK_ENDS)
+        yield from (f"{gap}{closers}{end}\n" for end in _BLOCK_ENDS)
+
     def _has_error(self, text: str) -> bool:
         source = text.encode("utf-8", "replace")
         old = self._tree
@@ -160,8 +169,10 @@ class ParseGate:
             )
         self._tree = self._parser.parse(source, old) if old else self._parser.parse(source)
         self._source = source
-        # Parts that are kept may lead the recovery from an error astray: it is looked at anew.
-        return self._tree.root_node.has_error and self._parser.parse(source).root_node.has_error
+        return self._tree.root_node.has_error
+
+    def _is_wrong(self, text: str) -> bool:
+        return self._parser.parse(text.encode("utf-8", "replace")).root_node.has_error
 
 
 def _point(data: bytes, offset: int) -> tuple[int, int]:

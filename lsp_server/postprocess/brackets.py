@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from context.block import balance
 from context.lexical import advance, flat
+from context.scope import leading, width
 from context.types import CursorScope
 from lsp_server.postprocess.cut import Cut, seen_first
 
@@ -18,10 +19,7 @@ def unbalanced_cut(text: str, scope: CursorScope) -> Cut | None:
         text: the completion so far.
         scope: where the cursor stands.
     """
-    after = scope.line_after
-    if not after.strip():
-        below = scope.next_line.strip()
-        after = below[: len(below) - len(below.lstrip(")]}"))]
+    after = scope.line_after if scope.line_after.strip() else _closers_below(scope)
 
     def keep_of(part: str) -> int | None:
         keep = balance(
@@ -34,6 +32,18 @@ def unbalanced_cut(text: str, scope: CursorScope) -> Cut | None:
         return keep if keep < len(part) else None
 
     return seen_first(text, keep_of, "brackets")
+
+
+def _closers_below(scope: CursorScope) -> str:
+    """The closing brackets that the line below begins with, as far as they concern the cursor's.
+
+    Where the brackets that are open are not known, a line further left closes none of this line.
+    """
+    below = scope.next_line.strip()
+    is_known = scope.open_brackets is not None or not scope.line_before.strip()
+    if not is_known and width(leading(scope.next_line)) < width(leading(scope.line_before)):
+        return ""
+    return below[: len(below) - len(below.lstrip(")]}"))]
 
 
 def leaves_open(text: str, scope: CursorScope) -> bool:
