@@ -28,7 +28,7 @@ def n_leading(text: str, place: Surroundings, *, final: bool) -> int | None:
         return None
     if not lead or text[len(lead) :].startswith("\n"):
         return 0
-    wanted = width(place.scope.indent)
+    wanted = _wanted(place)
     if width(line_before + lead) <= wanted:
         return 0
     # What is missing of the block's indent, if anything.
@@ -36,3 +36,14 @@ def n_leading(text: str, place: Surroundings, *, final: bool) -> int | None:
         if width(line_before + lead[len(lead) - size :]) >= wanted:
             return len(lead) - size
     return len(lead)
+
+
+def _wanted(place: Surroundings) -> int:
+    """Columns of indentation that the line is to have.
+
+    Between brackets the typed blanks alone tell nothing, and the line above does.
+    """
+    columns = width(place.scope.indent)
+    if place.scope.open_brackets and place.above:
+        columns = max(columns, width(leading(place.above[-1])))
+    return columns
