@@ -132,16 +132,16 @@ class Shaper:
     # -- where it ends -----------------------------------------------------------------------
 
     def _cut(self, text: str) -> Cut | None:
-        cut = first(each for rule, each in self._cuts(text) if each is not None)
+        cut = first(self._cuts(text))
         if not self._uses("parse"):
             return cut
         # Only what the other rules leave needs to parse.
         return first((cut, self._parsing.cut(text if cut is None else text[: cut.at])))
 
-    def _cuts(self, text: str) -> list[tuple[str, Cut | None]]:
+    def _cuts(self, text: str) -> list[Cut | None]:
         start = len(self._scope.line_before)
         lines = (self._scope.line_before + text).split("\n")[:-1]
-        found: list[tuple[str, Callable[[], Cut | None]]] = [
+        rules: list[tuple[str, Callable[[], Cut | None]]] = [
             ("unsafe_characters", lambda: unsafe_cut(text, self._document)),
             ("length", lambda: self._lengths.cut(text)),
             ("brackets", lambda: unbalanced_cut(text, self._scope)),
@@ -149,7 +149,7 @@ class Shaper:
             ("repeats", lambda: self._loops.cut(text)),
             *self._line_rules(lines, start),
         ]
-        return [(rule, look()) for rule, look in found if self._uses(rule)]
+        return [look() for rule, look in rules if self._uses(rule)]
 
     def _line_rules(
         self, lines: list[str], start: int
@@ -213,10 +213,8 @@ class Shaper:
         text = _without_blank_lines(text)
         start = len(self._scope.line_before)
         lines = (self._scope.line_before + text).split("\n")
-        looks = [
-            (rule, look()) for rule, look in self._line_rules(lines, start) if self._uses(rule)
-        ]
-        cut = first(each for _, each in looks)
+        rules = self._line_rules(lines, start)
+        cut = first(look() for rule, look in rules if self._uses(rule))
         if cut is not None:
             text = text[: cut.keep]
             stop = stop if text.strip() and stop else cut.stop
