@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator
 
 import msgspec
 
-from context.braces import braces_end
-from context.lexical import Lexical, advance, close, flat, locate, statement_start, tokens
+from context.braces import braces_end, brackets_in
+from context.lexical import Lexical, Token, advance, close, flat, locate, statement_start, tokens
 from context.scope import in_field, leading, width
 from context.types import CursorScope
 
@@ -58,6 +59,7 @@ def balance(
     *,
     kind: str = "code",
     open_brackets: str | None = None,
+    language: str = "python",
 ) -> int:
     """Length of a completion up to which its closing brackets and quotes have partners.
 
@@ -72,6 +74,8 @@ def balance(
         open_brackets: brackets open at the cursor, outermost first, when that is known. Without
             it only those of the cursor's line count, and on a blank line a line may begin with
             closing brackets.
+        language: LSP language id; of other languages than Python strings and comments are known
+            as far as they are alike.
 
     Returns:
         Number of characters; the same for every longer completion once it is less than all.
@@ -79,7 +83,8 @@ def balance(
     if kind in ("comment", "docstring"):
         return len(completion)
     text = flat(completion)
-    state = advance(line_before)
+    is_python = language == "python"
+    state = advance(line_before) if is_python or kind == "string" else Lexical()
     if kind == "string" and not state.quote:
         # A string of several lines, whose quotes are further up.
         return len(completion)
@@ -89,26 +94,48 @@ def balance(
         end = _string_end(text, state)
         if end is not None:
             return end
-    stack: list[str] = []
-    outer = list(state.brackets if open_brackets is None else open_brackets)
-    after = _unopened(line_after)
-    n_partners = _n_partners(outer, after)
+    if is_python or state.quote:
+        outer = list(state.brackets if open_brackets is None else open_brackets)
+        signs = _brackets(tokens(text, state), text)
+        after = _unopened(_brackets(tokens(line_after), line_after))
+    else:
+        outer = _left_open(brackets_in(line_before, language))
+        signs = brackets_in(text, language, growing=True)
+        after = _unopened(brackets_in(line_after, language))
     lenient = open_brackets is None and not line_before.strip() and not after
-    for token in tokens(text, state):
-        if token.kind == "open":
-            stack.append(text[token.start])
-        elif token.kind == "close":
-            closer = text[token.start]
-            if stack:
-                if not _fits(stack, closer):
-                    return token.start
-            elif _fits(outer, closer):
-                # What is right of the cursor still has to find all that it closes.
-                if _n_partners(outer, after) < n_partners:
-                    return token.start
-            elif not (lenient and _begins_line(text, token.start)):
-                return token.start
-    return len(completion)
+    return _balanced(text, signs, outer, after, lenient=lenient)
+
+
+def _balanced(
+    text: str, signs: Iterator[tuple[int, str]], outer: list[str], after: str, *, lenient: bool
+) -> int:
+    stack: list[str] = []
+    n_partners = _n_partners(outer, after)
+    for at, sign in signs:
+        if sign in "([{":
+            stack.append(sign)
+        elif stack:
+            if not _fits(stack, sign):
+                return at
+        elif _fits(outer, sign):
+            # What is right of the cursor still has to find all that it closes.
+            if _n_partners(outer, after) < n_partners:
+                return at
+        elif not (lenient and _begins_line(text, at)):
+            return at
+    return len(text)
+
+
+def left_open(text: str, language: str = "python") -> str:
+    """The brackets that a text opens and does not close, outermost first.
+
+    Args:
+        text: with ``\\n`` as EOL.
+        language: LSP language id.
+    """
+    if language == "python":
+        return advance(text).brackets
+    return "".join(_left_open(brackets_in(text, language, growing=True)))
 
 
 class _Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -376,16 +403,33 @@ def _fits(stack: list[str], closer: str) -> bool:
     return bool(stack) and stack[-1] + closer in _PAIRS and close(stack, closer)
 
 
-def _unopened(text: str) -> str:
+def _brackets(found: Iterator[Token], text: str) -> Iterator[tuple[int, str]]:
+    for token in found:
+        if token.kind in ("open", "close"):
+            yield token.start, text[token.start]
+
+
+def _unopened(signs: Iterator[tuple[int, str]]) -> str:
     """The brackets that a text closes and does not open."""
     stack: list[str] = []
     found = ""
-    for token in tokens(text):
-        if token.kind == "open":
-            stack.append(text[token.start])
-        elif token.kind == "close" and not close(stack, text[token.start]):
-            found += text[token.start]
+    for _, sign in signs:
+        if sign in "([{":
+            stack.append(sign)
+        elif not close(stack, sign):
+            found += sign
     return found
+
+
+def _left_open(signs: Iterator[tuple[int, str]]) -> list[str]:
+    """The brackets that a text opens and does not close."""
+    stack: list[str] = []
+    for _, sign in signs:
+        if sign in "([{":
+            stack.append(sign)
+        else:
+            close(stack, sign)
+    return stack
 
 
 def _n_partners(brackets: list[str], closers: str) -> int:

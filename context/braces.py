@@ -165,21 +165,29 @@ class _Braces:
         return None
 
 
-def brackets_in(text: str, language: str) -> Iterator[tuple[int, str]]:
-    """Offsets of the brackets outside of strings and comments."""
-    for found in _pattern(line_comment(language), language == "rust").finditer(text):
+def brackets_in(text: str, language: str, *, growing: bool = False) -> Iterator[tuple[int, str]]:
+    """Offsets of the brackets outside of strings and comments.
+
+    Args:
+        text: with ``\\n`` as EOL.
+        language: LSP language id.
+        growing: whether more text comes: a string that is open at the end is one.
+    """
+    pattern = _pattern(line_comment(language), language == "rust", growing)
+    for found in pattern.finditer(text):
         if found.lastgroup == "bracket":
             yield found.start(), found.group()
 
 
 @functools.cache
-def _pattern(marker: str, has_lifetimes: bool) -> re.Pattern[str]:
+def _pattern(marker: str, has_lifetimes: bool, growing: bool) -> re.Pattern[str]:
+    end = r"|\Z" if growing else ""
     # In Rust a single quote also begins a lifetime.
-    single = r"'(?:\\[^'\n]*|[^\\'\n])'" if has_lifetimes else r"'(?:\\.|[^'\\\n])*'"
+    single = r"'(?:\\[^'\n]*|[^\\'\n])'" if has_lifetimes else rf"'(?:\\.|[^'\\\n])*(?:'{end})"
     parts = [
         rf"{re.escape(marker)}[^\n]*" if marker else "",
         r"/\*(?:[^*]|\*(?!/))*(?:\*/|\Z)" if marker == "//" else "",
-        r'"(?:\\.|[^"\\\n])*"',
+        rf'"(?:\\.|[^"\\\n])*(?:"{end})',
         single,
         r"`(?:\\.|[^`\\])*(?:`|\Z)",
         r"(?P<bracket>[()\[\]{}])",

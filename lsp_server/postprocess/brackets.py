@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from context.block import balance
+from context.block import balance, left_open
 from context.lexical import advance, flat
 from context.scope import leading, width
 from context.types import CursorScope
@@ -28,6 +28,7 @@ def unbalanced_cut(text: str, scope: CursorScope) -> Cut | None:
             after,
             kind=scope.kind,
             open_brackets=scope.open_brackets,
+            language=scope.language,
         )
         return keep if keep < len(part) else None
 
@@ -56,9 +57,8 @@ def leaves_open(text: str, scope: CursorScope) -> bool:
     after = scope.line_after
     if scope.kind != "code" or not after.strip(")]}>\"'`;, \t"):
         return False
-    before = advance(scope.line_before)
-    if before.quote or before.comment:
-        return False
-    plain = advance(after, before)
-    filled = advance(after, advance(flat(text), before))
-    return len(filled.brackets) > len(plain.brackets)
+    language = scope.language
+    if language == "python" and advance(scope.line_before).quote:
+        return False  # in a field of an f-string
+    plain = left_open(scope.line_before + after, language)
+    return len(left_open(flat(scope.line_before + text + after), language)) > len(plain)

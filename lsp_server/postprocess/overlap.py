@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from context.lexical import advance, flat
+from context.block import left_open
+from context.lexical import flat
 from lsp_server.postprocess.cut import Cut
 
 _MIN_OVERLAP_CHARS = 2
@@ -16,7 +17,7 @@ _CLOSER = re.compile(r"[)\]}]")
 
 
 def overlap_with_line_after(
-    text: str, line_after: str, *, final: bool, line_before: str = ""
+    text: str, line_after: str, *, final: bool, line_before: str = "", language: str = "python"
 ) -> int:
     """Number of characters at the end of ``text`` that repeat the beginning of ``line_after``.
 
@@ -27,12 +28,13 @@ def overlap_with_line_after(
         line_after: what stands right of the cursor.
         final: no more text comes; until then a single equal character is held back too.
         line_before: what stands left of the cursor on its line.
+        language: LSP language id.
     """
     after = line_after.rstrip()
     for size in range(min(len(text), len(after)), 0, -1):
         if not text.endswith(after[:size]):
             continue
-        if _closes_own(text, size, line_before):
+        if _closes_own(text, size, line_before, language):
             continue
         if not final or size >= _MIN_OVERLAP_CHARS or size == len(after):
             return size
@@ -40,13 +42,12 @@ def overlap_with_line_after(
     return 0
 
 
-def _closes_own(text: str, size: int, line_before: str) -> bool:
+def _closes_own(text: str, size: int, line_before: str, language: str) -> bool:
     """Whether the end of a text closes brackets that it opened itself."""
     if not _CLOSER.search(text, len(text) - size):
         return False
-    state = advance(line_before)
-    kept = flat(text[: len(text) - size])
-    return len(advance(kept, state).brackets) > len(state.brackets)
+    kept = left_open(flat(line_before + text[: len(text) - size]), language)
+    return len(kept) > len(left_open(line_before, language))
 
 
 def reached_cut(text: str, line_after: str) -> Cut | None:

@@ -240,7 +240,11 @@ class Shaper:
     def _n_overlap(self, text: str, *, final: bool) -> int:
         scope = self._scope
         return overlap_with_line_after(
-            text, scope.line_after, final=final, line_before=scope.line_before
+            text,
+            scope.line_after,
+            final=final,
+            line_before=scope.line_before,
+            language=scope.language,
         )
 
     def _without_blanks(self, text: str) -> str:
