@@ -81,11 +81,11 @@ async def test_blank_lines_do_not_end_the_answer(tmp_path: Path) -> None:
 
 async def test_indentation_that_is_there_is_cut_off(tmp_path: Path) -> None:
     """What the model writes of an indentation that stands there already is not suggested."""
-    async with asking(tmp_path, "    return x\n", Indenting()) as asked:
+    async with asking(tmp_path, "    + x\n", Indenting()) as asked:
         await asked.open("a.py", BEFORE + "    \n")
-        assert (await asked.suggest(4, 4)).text == "return x"
+        assert (await asked.suggest(4, 4)).text == "+ x"
         await asked.replace(4, 4, 4, 4, "y")
-        assert (await asked.suggest(4, 5)).text == "    return x"
+        assert (await asked.suggest(4, 5)).text == "    + x"
 
 
 async def test_no_suggestion_has_a_reason(tmp_path: Path) -> None:
