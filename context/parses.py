@@ -33,24 +33,10 @@ _PYTHON_ENDS = (
 # The same for a string, which may be in a field.
 _STRING_ENDS = ("", "}", "_}", " _}", ")}", "]}", "_)}")
 _BRACE_ENDS = (
-    *(
-        "",
-        "_",
-        ";",
-        "_;",
-        " _;",
-        " {}",
-        " _ {}",
-        "() {}",
-        ": _",
-        " _ : _",
-        "(_)",
-        " => _",
-        " 0",
-        "0;",
-    ),
-    *(" = 0;", " _ = 0;", " {};", " _;}", " _() {}"),
+    *("", "_", ";", "_;", " _;", " {}", " _ {}", "() {}", ": _", " _ : _", "(_)", " => _", " 0"),
+    *("0;", " = 0;", " _ = 0;", " {};", " _;}", " _() {}"),
 )
+# The same behind a bracket that is closed for the test.
 _BLOCK_ENDS = (" {}", " while (_);", ";", " => _", ' from "_";', "")
 _N_SURE = 3
 # A line of a language with braces that may be the first of something at the top level.
