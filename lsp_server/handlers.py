@@ -208,6 +208,29 @@ async def _inline_completion(
     return lsp.InlineCompletionList(items=items)
 
 
+def alternatives(
+    session: Session, params: wire.AlternativesParams
+) -> Awaitable[lsp.InlineCompletionList]:
+    """``midfill/alternatives``: what stands at the cursor, and other suggestions for it."""
+    snapshot = _snapshot(session, params.text_document)
+    request = _request(session, snapshot, params.position, "invoked", "")
+    return _alternatives(session, request, params.n)
+
+
+async def _alternatives(
+    session: Session, request: CompletionRequest | None, n: int
+) -> lsp.InlineCompletionList:
+    if request is None:
+        return lsp.InlineCompletionList(items=[])
+    found = await session.service.alternatives(request, n)
+    if isinstance(found, Skip):
+        session.explain_skip(request.snapshot.uri, found)
+        found = []
+    encoding = session.documents.encoding
+    items = [inline_item(completion, request.snapshot, encoding) for completion in found]
+    return lsp.InlineCompletionList(items=items)
+
+
 def completion(session: Session, params: wire.CompletionParams) -> Awaitable[lsp.CompletionList]:
     """``textDocument/completion``, for clients without inline completions."""
     snapshot = None
@@ -277,6 +300,7 @@ HANDLERS: dict[str, Handler] = {
     "textDocument/didShowCompletion": did_show_completion,
     "textDocument/didPartiallyAcceptCompletion": did_partially_accept_completion,
     "midfill/didDismissCompletion": did_dismiss_completion,
+    "midfill/alternatives": alternatives,
     "midfill/explain": about.explain,
     "midfill/marks": about.marks,
     "midfill/stats": about.stats,

@@ -57,6 +57,9 @@ class Service(Protocol):
     ) -> Completion | Skip:
         """A suggestion, or the reason why there is none."""
 
+    async def alternatives(self, request: CompletionRequest, n: int) -> list[Completion] | Skip:
+        """Up to ``n`` suggestions for one cursor, or the reason why there is none."""
+
     def account(self, uri: str) -> Account | None:
         """How the last request in a document was answered; None before the first."""
 
@@ -139,6 +142,10 @@ class Unavailable:
     async def complete(
         self, request: CompletionRequest, on_partial: OnPartial | None = None
     ) -> Completion | Skip:
+        """No suggestion."""
+        return self._skip
+
+    async def alternatives(self, request: CompletionRequest, n: int) -> list[Completion] | Skip:
         """No suggestion."""
         return self._skip
 

@@ -27,6 +27,8 @@ import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import msgspec
+
 from lsp_server.completion.accounts import Standing
 from lsp_server.completion.draft import Account
 from lsp_server.errors import EngineUnavailableError
@@ -75,6 +77,20 @@ class ScriptedService:
             return await self._play(request, on_partial)
         finally:
             self.n_running -= 1
+
+    async def alternatives(self, request: CompletionRequest, n: int) -> list[Completion] | Skip:
+        """What the line says, in numbered copies."""
+        answer = await self.complete(request)
+        if isinstance(answer, Skip):
+            return answer
+        replace = msgspec.structs.replace
+        return [
+            answer,
+            *(
+                replace(answer, id=f"{answer.id}-{k}", text=f"{answer.text} {k}")
+                for k in range(1, n)
+            ),
+        ]
 
     def account(self, uri: str) -> Account | None:
         """What became of the last request."""

@@ -387,6 +387,46 @@ async def test_the_request_says_how_it_came_about() -> None:
     assert (second.line, second.column) == (0, 9)
 
 
+# -- alternatives ------------------------------------------------------------------------
+
+
+async def test_alternatives_are_items_of_their_own() -> None:
+    """Each with its id, the range of the cursor, and three where the client does not say."""
+    client = Client()
+    client.open("say x)")
+    params = {"textDocument": {"uri": URI}, "position": {"line": 0, "character": 5}}
+    items = (await client.call("midfill/alternatives", params)).items
+    assert [item.insert_text for item in items] == ["x", "x 1", "x 2"]
+    assert {range_of(item) for item in items} == {(0, 5, 0, 6)}
+    commands = [item.command for item in items]
+    assert all(command is not None for command in commands)
+    assert len({command.arguments[0] for command in commands if command}) == 3
+    more = await client.call("midfill/alternatives", {**params, "n": 5})
+    assert len(more.items) == 5
+
+
+async def test_alternatives_of_nothing_are_empty() -> None:
+    """A reason goes to the log; a document or version that is not known gives nothing."""
+    client = Client()
+    params = completion_params()
+    assert (await client.call("midfill/alternatives", params)).items == []
+    client.open("skip paused", version=2)
+    assert (await client.call("midfill/alternatives", params)).items == []
+    (logged,) = client.sent_of("window/logMessage")
+    assert "paused" in logged["message"]
+    client.open("say x", version=3)
+    document = {"uri": URI, "version": 2}
+    answer = client.call("midfill/alternatives", completion_params(textDocument=document))
+    assert (await answer).items == []
+
+
+@pytest.mark.parametrize("n", [0, 6, "3", -1, 2.5])
+def test_so_many_alternatives_are_refused(n: object) -> None:
+    """One to five."""
+    with pytest.raises(msgspec.ValidationError):
+        Client().call("midfill/alternatives", completion_params(n=n))
+
+
 # -- menu completions --------------------------------------------------------------------
 
 

@@ -242,6 +242,7 @@ REQUESTS = {
     "textDocument/inlineCompletion": completion_params(),
     "textDocument/completion": completion_params(),
     "workspace/executeCommand": {"command": "midfill.accepted", "arguments": ["id"]},
+    "midfill/alternatives": completion_params(),
     "midfill/marks": {},
     "midfill/stats": {},
     "midfill/status": {},

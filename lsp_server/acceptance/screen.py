@@ -120,6 +120,20 @@ class Screen:
         whole = whole if whole.endswith(text) else text
         self._by_uri[uri] = _Standing(name, uri, at, text, self._now_s(), whole, n_taken=n_taken)
 
+    def replace(self, name: str, uri: str, at: Position, text: str) -> None:
+        """The user looks at another text in the place of a suggestion.
+
+        Args:
+            name: of the suggestion, which stays the same.
+            uri: of the document.
+            at: where the text begins.
+            text: all of it.
+        """
+        standing = self._by_uri.get(uri)
+        if standing is not None and standing.name == name:
+            standing.at, standing.text, standing.whole = at, text, text
+            standing.n_done = standing.n_done_before = 0
+
     def before_accept(self, name: str, uri: str, n_end: int) -> tuple[int, bool] | None:
         """How much of a suggestion was in the document before it was accepted.
 

@@ -67,15 +67,20 @@ class _Suggestion:
     n_accepted_chars: int = 0
     n_taken: int = 0
     unit: Unit = "word"
-    # The one that was shown first, of which this is what is left to type.
+    # The one that was shown first: this is what is left of it to type, or another for its place.
     first: str = ""
+    is_alternative: bool = False
+    # Its own text; ``text`` of the one that was shown first is that of whichever stands there.
+    own: str = ""
+    version: int = 0
 
 
 class AcceptanceTracker:
     """Turns what the server and its client do with suggestions into events.
 
     What is left of a suggestion once a part of it was typed is the same suggestion: it is shown
-    once, and accepted once. After an accept it begins anew.
+    once, and accepted once. So are the alternatives that the user looks at in its place. After an
+    accept it begins anew.
 
     A client that never says what it shows: a non-empty answer that was not superseded counts as
     shown, as an assumption (evidence ``answered``). From a client's first ``didShowCompletion`` on,
@@ -264,7 +269,7 @@ class AcceptanceTracker:
             return Skip(reason="empty", message="There is no text to show.")
         if not suggestion.text:
             suggestion.latency_ms = _elapsed_ms(suggestion, completion, self._monotonic())
-        suggestion.text = completion.text
+        suggestion.text = suggestion.own = completion.text
         suggestion.at = Position(completion.line, completion.column)
         suggestion.ttft_ms = completion.timings.ttft_ms
         suggestion.score = completion.score
@@ -283,14 +288,70 @@ class AcceptanceTracker:
             return Skip(reason="superseded", message="A newer request was made meanwhile.")
         return self._show(completion.id, suggestion, "answered")
 
+    def asked_again(self, request: CompletionRequest, *, model: str = "") -> bool:
+        """Other suggestions are wanted for a cursor.
+
+        Returns:
+            Whether one stands there: then they are for the same opportunity. Else the request is
+            logged like any other.
+        """
+        newest_id = self._newest.get(request.snapshot.uri, "")
+        newest = self._suggestions.get(newest_id)
+        place = request.snapshot.version, Position(request.line, request.column)
+        if (
+            newest is None
+            or not newest.answered
+            or newest.accepted
+            or (newest.version, newest.at) != place
+        ):
+            self.requested(request, model=model)
+            return False
+        self._remember(request, model).first = newest.first or newest_id
+        return True
+
+    def offered(self, completions: Sequence[Completion], request: CompletionRequest) -> None:
+        """Several texts for one cursor were handed to the client, which shows one at a time.
+
+        Args:
+            completions: the one that stands there has the id of the request.
+            request: what they answer, see ``asked_again``.
+        """
+        for completion in completions:
+            if completion.id == request.id:
+                self.answered(completion, request)
+        asked = self._suggestions.get(request.id)
+        first = (asked.first if asked else "") or request.id
+        for completion in completions:
+            if completion.id == request.id:
+                if asked is not None:
+                    asked.is_alternative = bool(asked.first)
+                continue
+            other = self._remember(request, completion.model, completion.id)
+            other.first, other.is_alternative, other.answered = first, True, True
+            other.text = other.own = completion.text
+            other.at = Position(completion.line, completion.column)
+            other.ttft_ms, other.score = completion.timings.ttft_ms, completion.score
+            other.latency_ms = _elapsed_ms(other, completion, self._monotonic())
+            _put(self._first, completion.identity, first, self._max_tracked)
+
+    def _stand(self, completion_id: str, suggestion: _Suggestion) -> None:
+        """Of all that were made for a cursor this one stands there now."""
+        whole = self._whole(suggestion)
+        stands = suggestion.is_alternative or whole is suggestion
+        if stands and not whole.text.endswith(suggestion.own):
+            whole.text, whole.at = suggestion.own, suggestion.at
+            name = suggestion.first or completion_id
+            self._screen.replace(name, suggestion.uri, suggestion.at, suggestion.own)
+
     def _identify(self, completion: Completion, suggestion: _Suggestion) -> None:
         """Find the suggestion of which this one is what is left once a part was typed."""
         if not completion.identity:
             return
-        first = self._first.get(completion.identity, "")
+        first = suggestion.first or self._first.get(completion.identity, "")
         known = self._suggestions.get(first)
         if first != completion.id and known is not None and not known.accepted:
             suggestion.first = first
+            _put(self._first, completion.identity, first, self._max_tracked)
         else:
             _put(self._first, completion.identity, completion.id, self._max_tracked)
 
@@ -303,6 +364,9 @@ class AcceptanceTracker:
         suggestion.announced = True
         if not suggestion.text:
             return None  # its size comes with the answer, which logs it then
+        self._stand(completion_id, suggestion)
+        if suggestion.shown:
+            self._on_screen(completion_id, suggestion)
         return self._show(completion_id, suggestion, "client")
 
     def accepted(self, completion_id: str) -> Skip | None:
@@ -312,6 +376,7 @@ class AcceptanceTracker:
             return _unknown(completion_id)
         if suggestion.accepted or self._whole(suggestion).accepted:
             return Skip(reason="already_accepted", message="It was accepted before.")
+        self._stand(completion_id, suggestion)
         self._show(completion_id, suggestion, "accepted")
         suggestion.accepted = self._whole(suggestion).accepted = True
         n_taken = self._took(completion_id, suggestion, len(suggestion.text))
@@ -341,6 +406,7 @@ class AcceptanceTracker:
             return Skip(reason="nothing_new", message="No more of it was taken than before.")
         if n_chars == len(suggestion.text):
             return self.accepted(completion_id)
+        self._stand(completion_id, suggestion)
         self._show(completion_id, suggestion, "accepted")
         whole = self._whole(suggestion)
         n_taken = self._took(completion_id, suggestion, n_chars)
@@ -425,6 +491,7 @@ class AcceptanceTracker:
             model=model,
             received_s=request.received_s,
             uri=request.snapshot.uri,
+            version=request.snapshot.version,
         )
         _put(self._suggestions, completion_id or request.id, suggestion, self._max_tracked)
         return suggestion

@@ -105,13 +105,22 @@ class EngineLink:
         state = self._client.state if self._client else None
         return asking.prefetches(self.settings.completion, state)
 
-    def generate(self, prompt: Prompt, *, lane: Lane = "interactive") -> AsyncGenerator[TokenChunk]:
-        """Stream a completion, see EngineClient."""
+    def generate(
+        self, prompt: Prompt, *, lane: Lane = "interactive", variation: int = 0
+    ) -> AsyncGenerator[TokenChunk]:
+        """Stream a completion, see EngineClient.
+
+        Args:
+            prompt: what is completed.
+            lane: how urgent it is.
+            variation: number of another suggestion for the same prompt; 0 is the first one.
+        """
         client = self.find()
         completion = self.settings.completion
+        sampling = asking.sampling(completion, client.state)
         return client.generate(
             prompt.segments,
-            asking.sampling(completion, client.state),
+            asking.varied(sampling, variation) if variation else sampling,
             stop=prompt.stop,
             heal_bytes=asking.heal_bytes(completion, prompt),
             lane=lane,

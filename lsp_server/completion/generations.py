@@ -196,6 +196,15 @@ class Generation:
             )
         )
 
+    def identity(self, shown: str, n_typed: int = 0) -> str:
+        """Names what is shown of it: the same from wherever in it the request came.
+
+        Args:
+            shown: the text.
+            n_typed: bytes of it that stand before that already.
+        """
+        return f"{self.number}:{n_typed + len(shown.encode('utf-8', 'replace'))}"
+
     # -- its end -------------------------------------------------------------------------
 
     def cut(self, n_shown: int) -> None:
@@ -271,11 +280,28 @@ class Generations:
         generation = Generation(place, stream)
         kept.append(generation)
         self._by_uri[uri] = kept
+        self._drop_oldest()
+        return generation
+
+    def keep(self, uri: str, generation: Generation) -> None:
+        """A stream is to serve a document before all others: the user looks at what it says.
+
+        Args:
+            uri: of the document.
+            generation: begun in it, here or elsewhere.
+        """
+        kept = self._by_uri.pop(uri, None) or deque(maxlen=_PER_DOCUMENT)
+        if generation in kept:
+            kept.remove(generation)
+        kept.append(generation)
+        self._by_uri[uri] = kept
+        self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
         while len(self._by_uri) > 1 and (
             len(self._by_uri) > _N_DOCUMENTS or self._n_bytes() > _MAX_KEPT_BYTES
         ):
             self._drop(next(iter(self._by_uri)))
-        return generation
 
     def _n_bytes(self) -> int:
         return sum(each.n_bytes for kept in self._by_uri.values() for each in kept)
@@ -342,8 +368,7 @@ class Source:
         """
         if self._found is None:
             return ""
-        end = len(self._found.typed) + len(shown.encode("utf-8", "replace"))
-        return f"{self._found.generation.number}:{end}"
+        return self._found.generation.identity(shown, len(self._found.typed))
 
     async def chunks(
         self, begin: Callable[[], AsyncGenerator[TokenChunk]]

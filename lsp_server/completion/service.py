@@ -18,6 +18,7 @@ from lsp_server.acceptance.tracker import AcceptanceTracker
 from lsp_server.completion import asking, gate
 from lsp_server.completion.accounts import Accounts, Standing
 from lsp_server.completion.ahead import Ahead
+from lsp_server.completion.alternatives import Alternatives
 from lsp_server.completion.draft import Account, Draft, Explanation, source_file
 from lsp_server.completion.engine_link import PAUSED, EngineLink
 from lsp_server.completion.generations import Generations, Place, Source
@@ -102,6 +103,16 @@ class CompletionService:
             lambda snapshot: self._gate(snapshot) is None,
         )
         self._accounts = Accounts()
+        self._alternatives = Alternatives(
+            self._engine,
+            self._prompts,
+            self._generations,
+            self._rejections,
+            self._scheduler,
+            self._ahead,
+            self._live,
+            tracker,
+        )
 
     # -- what handlers call --------------------------------------------------------------
 
@@ -182,6 +193,10 @@ class CompletionService:
         )
         return result
 
+    async def alternatives(self, request: CompletionRequest, n: int) -> list[Completion] | Skip:
+        """Up to ``n`` suggestions for a cursor position, the one that stands there first."""
+        return await self._alternatives.complete(request, n)
+
     def account(self, uri: str) -> Account | None:
         """How the last request in a document was answered; None before the first."""
         return self._accounts.of(uri)
@@ -212,7 +227,8 @@ class CompletionService:
 
     async def accepted(self, completion_id: str) -> None:
         """The user took a suggestion; returns once that is stored."""
-        self._history.accepted(completion_id)
+        self._history.accepted(self._alternatives.first_of(completion_id))
+        self._alternatives.looked_at(completion_id)
         if self._tracker:
             self._tracker.accepted(completion_id)
         if self._event_log:
@@ -220,19 +236,22 @@ class CompletionService:
 
     def shown(self, completion_id: str) -> None:
         """The client shows a suggestion."""
+        self._alternatives.looked_at(completion_id)
         if self._tracker:
             self._tracker.shown(completion_id)
 
     def partially_accepted(self, completion_id: str, n_utf16: int) -> None:
         """The user took the first ``n_utf16`` UTF-16 units of a suggestion."""
-        self._history.accepted(completion_id)
+        self._history.accepted(self._alternatives.first_of(completion_id))
+        self._alternatives.looked_at(completion_id)
         if self._tracker:
             self._tracker.partially_accepted(completion_id, n_utf16)
 
     def dismissed(self, completion_id: str) -> None:
         """The user turned a suggestion down."""
-        self._history.dismissed(completion_id)
+        self._history.dismissed(self._alternatives.first_of(completion_id))
         self._rejections.rejected(completion_id)
+        self._alternatives.dismissed(completion_id)
         if self._tracker:
             self._tracker.dismissed(completion_id)
 

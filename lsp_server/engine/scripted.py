@@ -1,8 +1,8 @@
 """A back end that replays a script: what tests and editors' harnesses run instead of a model.
 
 The script is a JSON file: ``{"replies": [{"after": "def f(", "text": "x):", "pieces": ["x", "):"],
-"interval_ms": 5, "hang": false, "abort": false}], "default": ""}``. The reply whose ``after`` is
-the longest ending of the prompt's prefix is streamed, one piece at a time.
+"interval_ms": 5, "hang": false, "abort": false, "sampled": []}], "default": ""}``. The reply whose
+``after`` is the longest ending of the prompt's prefix is streamed, one piece at a time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lsp_server.engine.lanes import Lanes
 from lsp_server.engine.options import EngineOptions
 from lsp_server.engine.protocol import SlotStatus
 from lsp_server.errors import EngineUnavailableError
-from lsp_server.types import FinishReason
+from lsp_server.types import FinishReason, SamplingParams
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,6 +33,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         hang: after the last piece, wait until the request is cancelled.
         abort: after the last piece, end the process as a crash of llama.cpp would.
         logprob: log-probability of every piece.
+        sampled: what is answered instead at a temperature above 0, one after another by the seed:
+            1 is the first of them.
     """
 
     after: str = ""
@@ -42,6 +44,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     hang: bool = False
     abort: bool = False
     logprob: float = -0.1
+    sampled: tuple[Reply, ...] = ()
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -97,15 +100,18 @@ class ScriptedBackend:
         clock.mark("prefill")
         counts = tuple(len(segment.text) for segment in job.request.segments)
         job.prefilled(clock, counts)
-        reason = self._stream(job, clock, self._reply(prefix))
+        reason = self._stream(job, clock, self._reply(prefix, job.request.sampling))
         clock.mark("decode")
         job.finish(reason, clock, counts)
 
-    def _reply(self, prefix: str) -> Reply:
+    def _reply(self, prefix: str, sampling: SamplingParams) -> Reply:
         fitting = [reply for reply in self._script.replies if prefix.endswith(reply.after)]
-        return max(
+        reply = max(
             fitting, key=lambda reply: len(reply.after), default=Reply(text=self._script.default)
         )
+        if sampling.temperature > 0 and reply.sampled:
+            return reply.sampled[(sampling.seed - 1) % len(reply.sampled)]
+        return reply
 
     def _stream(self, job: Job, clock: Clock, reply: Reply) -> FinishReason:
         if job.request.sampling.max_tokens == 0:

@@ -168,6 +168,14 @@ class InlineCompletionParams(_Params, frozen=True):
     partial_result_token: Token | None = None
 
 
+class AlternativesParams(_Params, frozen=True):
+    """``midfill/alternatives``; ``n`` counts the suggestion that stands there."""
+
+    text_document: TextDocumentIdentifier
+    position: Position
+    n: Annotated[int, msgspec.Meta(ge=1, le=5)] = 3
+
+
 class CompletionContext(_Params, frozen=True):
     """How the request came about; only kind 1 can be the user's wish."""
 
@@ -247,6 +255,7 @@ REQUESTS = frozenset(
         "textDocument/inlineCompletion",
         "textDocument/completion",
         "workspace/executeCommand",
+        "midfill/alternatives",
         "midfill/explain",
         "midfill/marks",
         "midfill/stats",
@@ -275,6 +284,7 @@ PARAMS: dict[str, type[_Params] | None] = {
     "textDocument/didShowCompletion": ItemParams,
     "textDocument/didPartiallyAcceptCompletion": PartiallyAcceptedParams,
     "midfill/didDismissCompletion": ItemParams,
+    "midfill/alternatives": AlternativesParams,
     "midfill/explain": ExplainParams,
     "midfill/marks": NoParams,
     "midfill/stats": StatsParams,

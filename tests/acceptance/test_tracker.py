@@ -432,3 +432,107 @@ def test_a_client_that_announces_shows_it_once(bench: Bench) -> None:
     bench.tracker.shown("c2")
     bench.tracker.dismissed("c2")
     assert kinds(bench) == [("Shown", "c1"), ("Continued", "c2"), ("Dismissed", "c1")]
+
+
+# -- alternatives ------------------------------------------------------------------------
+
+
+def offer(bench: Bench, *texts: str, asked: str = "again", version: int = 1) -> bool:
+    """Alternatives for the place of ``suggest``, the first with the request's id."""
+    place = request(asked)
+    snapshot = msgspec.structs.replace(place.snapshot, version=version)
+    place = msgspec.structs.replace(place, snapshot=snapshot)
+    stands = bench.tracker.asked_again(place)
+    ids = [asked, *(f"{asked}-{number}" for number in range(1, len(texts)))]
+    bench.tracker.offered([completion(i, t) for i, t in zip(ids, texts, strict=True)], place)
+    return stands
+
+
+def told(bench: Bench) -> list[str]:
+    """Each event's kind and whose it is; how long something stood is another matter."""
+    return [
+        f"{type(event).__name__} {event.completion_id}"
+        for event in bench.log.events
+        if not isinstance(event, Ended)
+    ]
+
+
+def accepts(bench: Bench) -> list[tuple[str, int]]:
+    """Whose accepts there are, and of how many characters."""
+    return [(e.completion_id, e.n_chars) for e in bench.log.events if isinstance(e, Accepted)]
+
+
+def test_alternatives_belong_to_the_one_that_stands_there(bench: Bench) -> None:
+    """No request, no second shown; the accept is that of the first, with the text taken."""
+    bench.tracker.client_announces = True
+    bench.suggest()
+    bench.tracker.shown("c1")
+    assert offer(bench, "return a + b", "return b") is True
+    bench.tracker.shown("again-1")
+    assert bench.tracker.accepted("again-1") is None
+    assert reason(bench.tracker.accepted("again")) == "already_accepted"
+    assert reason(bench.tracker.accepted("c1")) == "already_accepted"
+    assert told(bench) == ["Requested c1", "Shown c1", "Continued again-1", "Accepted c1"]
+    assert accepts(bench) == [("c1", len("return b"))]
+
+
+def test_the_first_may_be_taken_after_all(bench: Bench) -> None:
+    """By its old id or by its new one, with its own text."""
+    bench.tracker.client_announces = True
+    for taken in ("c1", "again"):
+        bench.log.events.clear()
+        bench.suggest()
+        bench.tracker.shown("c1")
+        offer(bench, "return a + b", "return b")
+        for name in ("again-1", taken):
+            bench.tracker.shown(name)
+        assert bench.tracker.accepted(taken) is None
+        assert accepts(bench) == [("c1", len("return a + b"))]
+
+
+@pytest.mark.parametrize("before", ["nothing", "another version", "accepted"])
+def test_alternatives_without_one_that_stands_there_are_asked_for(
+    bench: Bench, before: str
+) -> None:
+    """They are an opportunity of their own then."""
+    bench.tracker.client_announces = True
+    if before != "nothing":
+        bench.suggest()
+        bench.tracker.shown("c1")
+    if before == "accepted":
+        bench.tracker.accepted("c1")
+    bench.log.events.clear()
+    assert offer(bench, "x", "y", version=2 if before == "another version" else 1) is False
+    bench.tracker.shown("again-1")
+    bench.tracker.shown("again")
+    bench.tracker.dismissed("again")
+    assert told(bench) == ["Requested again", "Shown again", "Dismissed again"]
+
+
+def test_alternatives_of_a_client_that_does_not_announce(bench: Bench) -> None:
+    """The first is taken for shown, the others only once they are accepted."""
+    offer(bench, "x", "y")
+    assert told(bench) == ["Requested again", "Shown again"]
+    bench.tracker.accepted("again-1")
+    assert told(bench)[2:] == ["Continued again-1", "Accepted again"]
+
+
+def test_what_is_left_of_an_alternative_is_the_same(bench: Bench) -> None:
+    """It is named by its stream, as what is left of any other."""
+    bench.tracker.client_announces = True
+    bench.suggest()
+    bench.tracker.shown("c1")
+    place = request("again")
+    bench.tracker.asked_again(place)
+    other = msgspec.structs.replace(completion("other", "return b"), identity="7:8")
+    bench.tracker.offered([completion("again"), other], place)
+    bench.tracker.shown("other")
+    rest = request("rest", text="def add(a, b):\n    ret", column=7)
+    bench.tracker.requested(rest)
+    left = msgspec.structs.replace(completion("rest", "urn b"), column=7, identity="7:8")
+    bench.tracker.answered(left, rest)
+    bench.tracker.shown("rest")
+    bench.tracker.accepted("rest")
+    assert told(bench)[2:] == [
+        "Continued other", "Requested rest", "Continued rest", "Accepted c1",
+    ]  # fmt: skip
