@@ -11,6 +11,7 @@ from benchmarks.calibration import command as calibration
 from benchmarks.corpus import command as corpus
 from benchmarks.engine import command as engine
 from benchmarks.engine import gpu
+from benchmarks.flow import command as flow
 from benchmarks.infilling import command as infilling
 from benchmarks.peers import command as peers
 from lsp_server.errors import MidfillError
@@ -28,6 +29,7 @@ def main() -> int:
     context_benchmark.add_parser(subparsers)
     corpus.add_parser(subparsers)
     engine.add_parser(subparsers)
+    flow.add_parser(subparsers)
     gpu.add_parser(subparsers)
     infilling.add_parser(subparsers)
     latency.add_parser(subparsers)

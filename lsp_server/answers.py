@@ -88,6 +88,7 @@ def explained(account: Account, *, evidence: bool = False) -> dict[str, Any]:
     if explanation is not None:
         fields |= {
             "timings": _camel(msgspec.to_builtins(explanation.timings)),
+            "origin": explanation.origin,
             "raw": explanation.raw,
             "stop": explanation.stop,
             "logprobs": explanation.logprobs,

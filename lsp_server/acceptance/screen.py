@@ -112,7 +112,7 @@ class Screen:
         """
         standing = self._by_uri.get(uri)
         if standing is not None and standing.name == name:
-            if standing.at == at and len(text) > len(standing.text):
+            if standing.at == at and text.startswith(standing.text[: standing.n_done]):
                 standing.text = standing.whole = text
             return
         if standing is not None:

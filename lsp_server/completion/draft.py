@@ -8,7 +8,7 @@ import msgspec
 
 from context.rank import Chosen
 from context.types import FileContext, Prompt, SourceFile
-from lsp_server.postprocess.shape import Shaper
+from lsp_server.postprocess.onward import Shape
 from lsp_server.score.evidence import Evidence, Past, Token
 from lsp_server.types import (
     Completion,
@@ -34,6 +34,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         logprobs: natural-log probability of each generated token.
         timings: what it cost, whether or not there is something to show.
         evidence: what the score is made of; None where there is nothing to show.
+        origin: ``engine``, or ``cache`` where an earlier request's stream, or one that was kept on
+            disk, says it.
     """
 
     context: FileContext
@@ -45,6 +47,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     logprobs: tuple[float, ...]
     timings: Timings = Timings()
     evidence: Evidence | None = None
+    origin: str = "engine"
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +68,7 @@ class Draft:
     """A suggestion while it streams."""
 
     def __init__(
-        self, request: CompletionRequest, shaper: Shaper, context_ms: float, model: str
+        self, request: CompletionRequest, shaper: Shape, context_ms: float, model: str
     ) -> None:
         self.text = ""
         self.stop = ""
@@ -233,6 +236,7 @@ class Draft:
             logprobs=self._logprobs,
             timings=self.timings,
             evidence=evidence,
+            origin=self.origin,
         )
 
 

@@ -19,6 +19,7 @@ import msgspec
 from lsp_server.completion.draft import source_file
 from lsp_server.completion.suggestion_cache import Saved
 from lsp_server.completion.warmup import Spot
+from lsp_server.postprocess.onward import Onward, Shape
 from lsp_server.types import CompletionRequest, FinishReason, TokenChunk
 
 # A stream nobody follows goes on for so long: the key that was typed may be what it says.
@@ -74,6 +75,8 @@ class Generation:
 
     def __init__(self, place: Place, stream: AsyncGenerator[TokenChunk]) -> None:
         self.place = place
+        # Set by who shows it.
+        self.shape: Shape | None = None
         self.number = next(_numbers)
         self._chunks: list[TokenChunk] = []
         self._ends: list[int] = []
@@ -104,6 +107,11 @@ class Generation:
     def _tell(self) -> None:
         self._more.set()
         self._more = asyncio.Event()
+
+    @property
+    def n_chunks(self) -> int:
+        """Chunks that are there by now."""
+        return len(self._chunks)
 
     # -- what it says --------------------------------------------------------------------
 
@@ -342,6 +350,11 @@ class Source:
         self._place = place
         self._found = generations.find(uri, place)
         self._is_own = False
+        # Chunks that were read, and those that were there before.
+        self._n_read = 0
+        self._n_there = self._found.generation.n_chunks if self._found else 0
+        self._shape: Shape | None = None
+        self._onward: Onward | None = None
 
     @property
     def origin(self) -> str:
@@ -359,6 +372,31 @@ class Source:
     def n_typed_chars(self) -> int:
         """So much of what the stream says was typed since it was started."""
         return len(self._found.typed.decode("utf-8", "replace")) if self._found else 0
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether more was there already than was read: piece by piece it would flicker."""
+        return self._n_read < self._n_there
+
+    def shape(self, fresh: Shape) -> Shape:
+        """What decides how much is shown: what is left of a suggestion is shown as it was.
+
+        Args:
+            fresh: decides it for a stream that starts here.
+        """
+        self._shape = fresh
+        if self._found is None:
+            return fresh
+        generation, place = self._found.generation, self._found.generation.place
+        if generation.shape is None and not self._found.typed:
+            generation.shape = fresh
+        first = generation.shape
+        # A bracket that the editor closed stands behind the cursor now, and is in the suggestion.
+        if first is None or self._place.data[self._place.cursor :] != place.data[place.cursor :]:
+            return fresh
+        typed = self._found.typed.decode("utf-8", "replace")
+        self._onward = Onward(first, typed, fresh)
+        return self._onward
 
     def identity(self, shown: str) -> str:
         """Names what is shown: the same from wherever in it the request came.
@@ -384,13 +422,19 @@ class Source:
         if self._found is not None:
             async with contextlib.aclosing(self._found.generation.follow(self._found.typed)) as old:
                 async for chunk in old:
+                    self._n_read += 1
                     yield chunk
             if self._found.generation.says(self._found.typed):
                 return
         generation = self._generations.start(self._uri, self._place, begin())
+        generation.shape = self._shape
+        if self._onward is not None:
+            self._onward.leave()
         self._found, self._is_own = Found(generation, b""), True
+        self._n_read = self._n_there = 0
         async with contextlib.aclosing(generation.follow()) as new:
             async for chunk in new:
+                self._n_read += 1
                 yield chunk
 
     def recall(self, saved: Saved) -> None:

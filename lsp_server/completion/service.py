@@ -380,7 +380,7 @@ class CompletionService:
             await self._debounce(request, context, prompt)
         asked_s = time.monotonic()
 
-        shaper = asking.shaper(self._settings.completion, context)
+        shaper = source.shape(asking.shaper(self._settings.completion, context))
         draft = Draft(request, shaper, context_ms, self._engine.model_id)
         answer_by_s = (request.received_s or started_s) + self._settings.completion.answer_ms / 1000
 
@@ -389,12 +389,14 @@ class CompletionService:
             whole = self._prompts.at(request, read=read).prompt if is_known else prompt
             return self._engine.generate(whole)
 
-        stream = source.chunks(begin)
+        stream, is_news = source.chunks(begin), False
         async with contextlib.aclosing(stream):
             async for chunk in stream:
                 draft.origin = source.origin
-                is_news = draft.take(chunk) and not source.is_whole
-                if is_news and on_partial and not self._was_rejected(draft, context):
+                is_news = draft.take(chunk) or is_news
+                may_show = is_news and not source.is_whole and not source.is_behind
+                if may_show and on_partial and not self._was_rejected(draft, context):
+                    is_news = False
                     partial = draft.completion(complete=False)
                     if self._tracker:
                         self._tracker.answered(partial, request)
