@@ -183,9 +183,12 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         enabled: whether events are written at all; they never hold source text.
         keep_days: older events are deleted when the log is opened; 0 keeps all.
+        keep_text: whether suggestions and what became of them are kept as text, for fine-tuning,
+            in a file of their own.
     """
 
     enabled: bool = True
+    keep_text: bool = False
     keep_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
 
 

@@ -51,7 +51,7 @@ class Kept:
         """The document was edited: what is replaced is gone, what stands behind it moves."""
         if not self._pieces:
             return
-        for step in _smallest(edit):
+        for step in smallest(edit):
             for name, pieces in self._pieces.items():
                 self._pieces[name] = [*_moved(pieces, step)]
 
@@ -66,7 +66,7 @@ class Kept:
 
 def n_new_chars(edit: Edit) -> int:
     """Characters that an edit brings: of a text that is sent as a whole only what is new in it."""
-    return sum(len(each.text) for each in _smallest(_trimmed(edit)))
+    return sum(len(each.text) for each in smallest(_trimmed(edit)))
 
 
 def _moved(pieces: Sequence[_Piece], edit: Edit) -> Iterator[_Piece]:
@@ -86,7 +86,7 @@ def _moved(pieces: Sequence[_Piece], edit: Edit) -> Iterator[_Piece]:
                 yield _Piece(after.line, left + shift, piece.end + shift)
 
 
-def _smallest(edit: Edit) -> Iterator[Edit]:
+def smallest(edit: Edit) -> Iterator[Edit]:
     """Edits that come to the same and leave alone what both texts have, the last place first."""
     removed, text = edit.removed, edit.text
     if min(len(removed), len(text)) < _MIN_COMPARED_CHARS:

@@ -112,8 +112,11 @@ class Screen:
         """
         standing = self._by_uri.get(uri)
         if standing is not None and standing.name == name:
-            if standing.at == at and text.startswith(standing.text[: standing.n_done]):
-                standing.text = standing.whole = text
+            is_rest = standing.whole.endswith(text)
+            done = standing.text[: standing.n_done]
+            if standing.at == at and text.startswith(done) and not is_rest:
+                standing.whole = standing.whole[: standing.n_skipped] + text
+                standing.text = text
             return
         if standing is not None:
             self._end(standing, "superseded")

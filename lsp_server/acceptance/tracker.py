@@ -29,6 +29,7 @@ from lsp_server.acceptance.kept import n_new_chars
 from lsp_server.acceptance.log import EventSink
 from lsp_server.acceptance.retention import Later, Retention, Timer
 from lsp_server.acceptance.salt import TextHasher, user_hasher
+from lsp_server.acceptance.samples import Sample, Samples
 from lsp_server.acceptance.screen import Screen
 from lsp_server.positions import end_of
 from lsp_server.reasons import OVERTAKEN
@@ -53,6 +54,8 @@ class _Suggestion:
     model: str
     received_s: float
     uri: str = ""
+    # Only while its text is to be kept for fine-tuning.
+    snapshot: Snapshot | None = None
     at: Position = _START
     text: str = ""
     latency_ms: float = 0.0
@@ -97,6 +100,8 @@ class AcceptanceTracker:
         hasher: hashes URIs and prefixes; by default with the user's salt.
         max_tracked: suggestions and documents remembered; the oldest are forgotten first.
         later: calls something after so many seconds; by default on the running event loop.
+        keep_text: takes the text of suggestions, for fine-tuning; None keeps none.
+        may_keep_text: whether text of a document may be kept, by its URI.
     """
 
     def __init__(
@@ -109,6 +114,8 @@ class AcceptanceTracker:
         hasher: TextHasher | None = None,
         max_tracked: int = 1000,
         later: Later | None = None,
+        keep_text: Callable[[Sample], None] | None = None,
+        may_keep_text: Callable[[str], bool] = lambda _uri: True,
     ) -> None:
         self.client_announces = False
         self._log = log
@@ -122,6 +129,7 @@ class AcceptanceTracker:
         self._first: dict[str, str] = {}
         self._later = later or _on_loop
         self._retention = Retention(self._retained, self._later)
+        self._samples = Samples(keep_text, may_keep_text, self._later, clock) if keep_text else None
         self._screen = Screen(self._ended, monotonic, self._later)
         self._n_written: dict[tuple[str, FileKind], int] = {}
         self._n_accepted: dict[tuple[str, FileKind], int] = {}
@@ -142,6 +150,8 @@ class AcceptanceTracker:
         """
         self._retention.edited(snapshot, edits)
         self._screen.edited(snapshot, edits)
+        if self._samples:
+            self._samples.edited(snapshot, edits)
         n_chars = sum(map(n_new_chars, edits))
         if n_chars:
             _add(self._n_written, (snapshot.language, file_kind(snapshot.uri)), n_chars)
@@ -152,11 +162,15 @@ class AcceptanceTracker:
         """A document was closed."""
         self._retention.closed(uri)
         self._screen.closed(uri)
+        if self._samples:
+            self._samples.closed(uri)
 
     def close(self) -> None:
         """Nothing more happens; what was written meanwhile is told."""
         self._retention.close()
         self._screen.close()
+        if self._samples:
+            self._samples.close()
         if self._written_timer is not None:
             self._written_timer.cancel()
             self._tell_written()
@@ -218,6 +232,10 @@ class AcceptanceTracker:
     def _ended(self, name: str, how: Ending, visible_ms: float, n_chars: int, n_typed: int) -> None:
         suggestion = self._suggestions.get(name)
         if suggestion is not None:
+            if self._samples:
+                part = suggestion.n_taken and not suggestion.accepted
+                self._samples.became(name, "partially_accepted" if part else how)
+            suggestion.snapshot = None
             self._append(
                 Ended,
                 name,
@@ -383,6 +401,8 @@ class AcceptanceTracker:
         name = suggestion.first or completion_id
         self._append(Accepted, name, suggestion, n_chars=n_taken)
         self._screen.end(name, suggestion.uri, "accepted")
+        if self._samples:
+            self._samples.became(name, "accepted")
         return None
 
     def _whole(self, suggestion: _Suggestion) -> _Suggestion:
@@ -492,6 +512,7 @@ class AcceptanceTracker:
             received_s=request.received_s,
             uri=request.snapshot.uri,
             version=request.snapshot.version,
+            snapshot=request.snapshot if self._samples else None,
         )
         _put(self._suggestions, completion_id or request.id, suggestion, self._max_tracked)
         return suggestion
@@ -523,16 +544,33 @@ class AcceptanceTracker:
         return None
 
     def _on_screen(self, completion_id: str, suggestion: _Suggestion) -> None:
-        whole = self._whole(suggestion)
+        whole, name = self._whole(suggestion), suggestion.first or completion_id
+        if self._samples and whole is suggestion and suggestion.snapshot:
+            sample = self._sample(name, suggestion)
+            self._samples.shown(sample, suggestion.uri, suggestion.at, suggestion.snapshot)
         if not whole.accepted:
             self._screen.show(
-                suggestion.first or completion_id,
+                name,
                 suggestion.uri,
                 suggestion.at,
                 suggestion.text,
                 whole=whole.text,
                 n_taken=whole.n_taken,
             )
+
+    def _sample(self, name: str, suggestion: _Suggestion) -> Sample:
+        return Sample(
+            completion_id=name,
+            ts=0.0,
+            session=self._session,
+            language=suggestion.language,
+            model=suggestion.model,
+            prefix="",
+            suggestion=suggestion.text,
+            became="",
+            after="",
+            after_s=0.0,
+        )
 
 
 def _on_loop(seconds: float, call: Callable[[], None]) -> Timer:

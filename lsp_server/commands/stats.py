@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lsp_server.acceptance.report import GroupBy, Report, Tally
 
 _SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_GROUPINGS = ("language", "model", "client")
+_GROUPINGS = ("language", "model", "client", "file_kind", "session")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,7 +27,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "stats",
         help="how many suggestions were shown, accepted, dismissed, and how fast",
         description="Counts the acceptance log. The log lies on this machine only and holds "
-        "sizes, hashes and timings, never source text.",
+        "sizes, hashes and timings, never source text (that is kept in a file of its own, and only "
+        "if you set acceptance_log.keep_text).",
     )
     parser.add_argument(
         "--since",
@@ -38,7 +39,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--by",
         default="language,model",
         metavar="LIST",
-        help="group by any of language, model, client (default: language,model)",
+        help="group by any of language, model, client, file_kind (test, source, other), session "
+        "(default: language,model)",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
@@ -47,7 +49,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     form.add_argument(
         "--export", type=Path, metavar="FILE",
-        help="write all events to a file: .csv, or .jsonl with an object a line",
+        help="write all events to a file: .csv, .json, .jsonl with an object a line, or .parquet",
+    )  # fmt: skip
+    form.add_argument(
+        "--export-training", type=Path, metavar="FILE",
+        help="write what acceptance_log.keep_text has kept, for fine-tuning: .jsonl",
     )  # fmt: skip
     parser.add_argument("--clear", action="store_true", help="delete the whole log")
     parser.add_argument("--yes", action="store_true", help="with --clear: do not ask")
@@ -74,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
     from lsp_server.acceptance.store import read_events
 
     since_ts = None if args.since is None else since(args.since, time.time())
+    if args.export_training:
+        return _export_training(args.export_training, since_ts)
     by = _groupings(args.by)
     events = list(read_events(since_ts=since_ts))
     if args.export:
@@ -135,6 +143,7 @@ def _groupings(text: str) -> tuple[GroupBy, ...]:
 
 
 def _clear(*, assume_yes: bool, as_json: bool) -> int:
+    from lsp_server.acceptance import sample_store
     from lsp_server.acceptance.store import clear_events
 
     if not assume_yes:
@@ -149,6 +158,7 @@ def _clear(*, assume_yes: bool, as_json: bool) -> int:
             print("Nothing was deleted.")
             return 1
     n_deleted = clear_events()
+    sample_store.clear()
     if as_json:
         _print_json({"deleted": n_deleted})
     else:
@@ -164,15 +174,44 @@ def _export(path: Path, events: Sequence[Event]) -> None:
         raise UsageError(
             f"{path.name} does not say in which form events are to be written.",
             code="unknown_form",
-            hint=f"Name a file that ends in {' or '.join(FORMS)}.",
+            hint=f"Name a file that ends in {', '.join(FORMS)}.",
         )
     path = path.expanduser()
     try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            write(events, file, form)
+        write(events, path, form)
     except OSError as error:
         raise _unwritable(path, error) from error
     print(f"{len(events):,} events are written to {path}.")
+
+
+def _export_training(path: Path, since_ts: float | None) -> int:
+    import msgspec
+
+    from lsp_server.acceptance import sample_store
+
+    if path.suffix.lower() != ".jsonl":
+        raise UsageError(
+            f"{path.name} does not say in which form texts are to be written.",
+            code="unknown_form",
+            hint="Name a file that ends in .jsonl.",
+        )
+    samples = list(sample_store.read(since_ts=since_ts))
+    if not samples:
+        raise UsageError(
+            "No texts are kept.",
+            code="no_texts",
+            hint="They are kept from the time on that acceptance_log.keep_text is set to true.",
+        )
+    path = path.expanduser()
+    try:
+        # It holds source code, as the file that it comes from.
+        path.touch(mode=0o600)
+        with path.open("wb") as file:
+            file.writelines(msgspec.json.encode(sample) + b"\n" for sample in samples)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    print(f"{len(samples):,} suggestions are written to {path}, with source text.")
+    return 0
 
 
 def _unwritable(path: Path, error: OSError) -> UsageError:
@@ -224,6 +263,8 @@ def _print_table(report: Report, since_ts: float | None) -> None:
         rows.append(("all", *[""] * (len(report.by) - 1), *_cells(total)))
         styles.append("bold")
     print_rows(rows, to=out, styles=styles)
+    _print_outcomes(total)
+    _print_latency(report)
     if total.retention:
         out.print("\nWhat is left of accepted suggestions\n")
         rows = [("after", "characters kept", "two thirds and more kept", "suggestions")]
@@ -240,8 +281,14 @@ def _print_table(report: Report, since_ts: float | None) -> None:
     if report.written_share is not None:
         notes.append(
             f"{report.written_share:.0%} of the {report.n_written_chars:,} characters that came "
-            "into documents are of accepted suggestions."
+            f"into documents are of accepted suggestions ({report.n_written_accepted:,}); "
+            f"{report.n_human_chars:,} are yours."
         )
+    if total.glimpsed:
+        notes.append(
+            f"{total.glimpsed:,} were superseded within half a second: they count in no rate."
+        )
+    notes.append(f"{report.n_sessions:,} session{'s' if report.n_sessions != 1 else ''}.")
     if total.shown_assumed:
         notes.append(
             f"{total.shown_assumed:,} of {total.shown:,} shown are assumed: their editor does "
@@ -254,6 +301,57 @@ def _print_table(report: Report, since_ts: float | None) -> None:
         out.print()
     for note in notes:
         out.print(note)
+
+
+def _print_outcomes(total: Tally) -> None:
+    from lsp_server.commands.output import console, print_rows
+
+    if not total.shown:
+        return
+    counts = (
+        ("accepted whole", total.accepted),
+        ("accepted to the end of a line", total.accepted_lines),
+        ("accepted by words", total.accepted_words),
+        ("typed by hand, all of it", total.typed_through - total.typed_through_lines),
+        ("typed by hand, its first line", total.typed_through_lines),
+        ("dismissed", total.dismissed),
+        ("something else typed", total.typed_over),
+        ("superseded", total.superseded),
+        ("document closed or session ended", total.closed),
+        ("unknown", total.unknown),
+    )
+    out = console()
+    out.print("\nWhat became of the shown\n")
+    rows = [("outcome", "suggestions", "share")]
+    rows += [(name, f"{n:,}", f"{n / total.shown:.0%}") for name, n in counts if n]
+    print_rows(rows, to=out, styles=["bold", *[""] * len(rows)])
+    if total.read:
+        rate = total.as_json()["read_acceptance_rate"]
+        out.print(
+            f"\n{total.read:,} stood long enough to be read (750 ms); {rate:.0%} of these were "
+            "accepted whole."
+        )
+
+
+def _print_latency(report: Report) -> None:
+    from lsp_server.commands.output import console, print_rows
+
+    buckets = [bucket for bucket in report.latency if bucket.shown]
+    if not buckets:
+        return
+    out = console()
+    out.print("\nBy the time until they could be shown\n")
+    rows = [("up to ms", "shown", "accepted", "rate")]
+    rows += [
+        (
+            "more" if bucket.up_to_ms is None else f"{bucket.up_to_ms:,.0f}",
+            f"{bucket.shown:,}",
+            f"{bucket.accepted:,}",
+            _share(bucket.as_json()["acceptance_rate"]),
+        )
+        for bucket in buckets
+    ]
+    print_rows(rows, to=out, styles=["bold", *[""] * len(rows)])
 
 
 def _cells(tally: Tally) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 from context.types import FileContext, Prompt
 from lsp_server import __version__
 from lsp_server.acceptance.log import EventLog
+from lsp_server.acceptance.sample_store import SampleStore
 from lsp_server.acceptance.tracker import AcceptanceTracker
 from lsp_server.completion import asking, gate
 from lsp_server.completion.accounts import Accounts, Standing
@@ -60,6 +61,7 @@ class CompletionService:
         load: resolves the settings again for the options an editor sends.
         tracker: acceptance log; None logs nothing.
         event_log: closed with the service.
+        samples: the same; texts for fine-tuning.
         client_name: who we are, for the engine's log.
         one_shot: whether the first request is the only one: it waits for all that other files
             give, which otherwise comes in pauses.
@@ -73,6 +75,7 @@ class CompletionService:
         load: Callable[[Mapping[str, Any]], Resolved] | None = None,
         tracker: AcceptanceTracker | None = None,
         event_log: EventLog | None = None,
+        samples: SampleStore | None = None,
         client_name: str = "midfill",
         one_shot: bool = False,
         keeps_suggestions: bool = False,
@@ -83,6 +86,7 @@ class CompletionService:
         self._load = load
         self._tracker = tracker
         self._event_log = event_log
+        self._samples = samples
         self._engine = EngineLink(
             self._settings, client_name, lambda status: self.on_status(status)
         )
@@ -280,6 +284,10 @@ class CompletionService:
         """A file was saved, made, changed or removed."""
         self._workspaces.changed(uri)
 
+    def may_keep_text(self, uri: str) -> bool:
+        """Whether text of a document may be kept: no rule leaves it out of prompts."""
+        return self._workspaces.counts(uri)
+
     def mark_file(self, uri: str, mark: FileMark) -> bool:
         """A file is wanted in every prompt, or in none; False if it is in no open folder."""
         return self._workspaces.mark(uri, mark)
@@ -350,6 +358,8 @@ class CompletionService:
             self._tracker.close()
         if self._event_log is not None:
             await self._event_log.aclose()
+        if self._samples is not None:
+            await asyncio.to_thread(self._samples.close)
 
     # -- the life of a completion --------------------------------------------------------
 
@@ -501,16 +511,22 @@ def build_service(
         return CompletionService(
             resolved, load=load, client_name=client_name, keeps_suggestions=True
         )
-    event_log = EventLog(
-        on_warning=lambda error: service.warn(error),
-        keep_s=86_400.0 * resolved.settings.acceptance_log.keep_days,
+    log_settings = resolved.settings.acceptance_log
+    keep_s = 86_400.0 * log_settings.keep_days
+    event_log = EventLog(on_warning=lambda error: service.warn(error), keep_s=keep_s)
+    samples = SampleStore(keep_s=keep_s) if log_settings.keep_text else None
+    tracker = AcceptanceTracker(
+        event_log,
+        session=uuid.uuid4().hex,
+        keep_text=samples.add if samples else None,
+        may_keep_text=lambda uri: service.may_keep_text(uri),
     )
-    tracker = AcceptanceTracker(event_log, session=uuid.uuid4().hex)
     service = CompletionService(
         resolved,
         load=load,
         tracker=tracker,
         event_log=event_log,
+        samples=samples,
         client_name=client_name,
         keeps_suggestions=True,
     )

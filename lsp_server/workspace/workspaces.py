@@ -11,6 +11,9 @@ from context.fim import Elsewhere
 from context.rank import Allowance, Chosen
 from context.syntax import SyntaxTree
 from context.types import FileContext, SourceFile
+from context.workspace.ignore import is_secret
+from context.workspace.scan import counts
+from lsp_server.paths import path_of
 from lsp_server.positions import end_of
 from lsp_server.settings import ContextSettings
 from lsp_server.types import Edit, FileMark, MarkedFiles, Snapshot
@@ -163,6 +166,18 @@ class Workspaces:
         return tuple(self._spelled.get(uri, uri) for uri in uris)
 
     # -- what is asked -------------------------------------------------------------------
+
+    def counts(self, uri: str) -> bool:
+        """Whether a document's text may be kept: a source file that no rule leaves out."""
+        if (found := self._find(uri)) is not None:
+            workspace, path = found
+            return counts(workspace.root, path, banned=workspace.marks.banned)
+        place = path_of(uri)
+        return (
+            place is not None
+            and not is_secret(place.as_posix())
+            and counts(place.parent, place.name, banned=self.settings.ban)
+        )
 
     def related(
         self,

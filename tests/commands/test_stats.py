@@ -6,16 +6,20 @@ import argparse
 import csv
 import io
 import json
+import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lsp_server.acceptance.events import Event, to_row
+from lsp_server.acceptance.events import Ended, Event, to_row
+from lsp_server.acceptance.sample_store import SampleStore
 from lsp_server.acceptance.store import EventStore, read_events
 from lsp_server.commands import stats
 from lsp_server.errors import UsageError
 from tests.acceptance.makers import accepted, requested, shown
+from tests.acceptance.test_samples import SAMPLE
 
 
 @pytest.fixture(autouse=True)
@@ -157,17 +161,97 @@ def test_a_page_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert caught.value.code == "file_unwritable"
 
 
-@pytest.mark.parametrize("name", ["events.csv", "events.jsonl"])
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """What a program reads that knows the form."""
+    if path.suffix == ".parquet":
+        parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+        rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+        return rows
+    if path.suffix == ".json":
+        return list(json.loads(path.read_text()))
+    with path.open(newline="") as file:
+        return [*csv.DictReader(file)] if path.suffix == ".csv" else [*map(json.loads, file)]
+
+
+@pytest.mark.parametrize("name", ["events.csv", "events.jsonl", "events.json", "events.parquet"])
 def test_events_are_exported(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All of them, with every field; the name says in which form."""
     fill(requested("a"), shown("a"), accepted("a"))
     assert run("--export", str(tmp_path / name)) == 0
     assert "3 events" in capsys.readouterr().out
-    with (tmp_path / name).open(newline="") as file:
-        rows = [*csv.DictReader(file)] if name.endswith("csv") else [*map(json.loads, file)]
+    rows = rows_of(tmp_path / name)
     assert [row["kind"] for row in rows] == ["requested", "shown", "accepted"]
     assert {row["completion_id"] for row in rows} == {"a"}
     assert int(rows[1]["n_chars"]) == 12
     with pytest.raises(UsageError) as caught:
         run("--export", "events.xls")
     assert caught.value.code == "unknown_form"
+
+
+def test_parquet_without_its_package_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message says what to install, and no file is left."""
+    fill(shown("a"))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UsageError) as caught:
+        run("--export", str(tmp_path / "events.parquet"))
+    assert caught.value.code == "parquet_missing"
+    assert "midfill[parquet]" in caught.value.hint
+    assert not (tmp_path / "events.parquet").exists()
+
+
+def test_columns_of_parquet_are_of_one_type(tmp_path: Path) -> None:
+    """Also of fields that no event of the log has."""
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    fill(requested("a"))
+    assert run("--export", str(tmp_path / "events.parquet")) == 0
+    schema = parquet.read_schema(tmp_path / "events.parquet")
+    assert schema.field("ts").type == pyarrow.float64()
+    assert schema.field("n_chars").type == pyarrow.int64()
+    assert schema.field("visible_ms").type == pyarrow.float64()
+    assert schema.field("file_kind").type == pyarrow.string()
+
+
+def test_outcomes_and_latencies_have_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    """What became of the shown, and whether the fast ones were taken more often."""
+    common: dict[str, Any] = {"ts": 1002.0, "session": "s1"}
+    fill(
+        requested("a"), shown("a", latency_ms=90), accepted("a"),
+        shown("b", latency_ms=90),
+        Ended(completion_id="b", how="typed_through", visible_ms=900, n_chars=12, n_typed=12,
+              **common),
+        shown("c", latency_ms=700),
+        Ended(completion_id="c", how="superseded", visible_ms=100, n_chars=12, n_typed=0, **common),
+    )  # fmt: skip
+    assert run() == 0
+    printed = capsys.readouterr().out
+    lines = [" ".join(line.split()) for line in printed.splitlines()]
+    assert "accepted whole 1 33%" in lines
+    assert "typed by hand, all of it 1 33%" in lines
+    assert "superseded 1 33%" in lines
+    assert "100 2 1 50%" in lines
+    assert "1 were superseded within half a second: they count in no rate." in lines
+    assert "1 stood long enough to be read (750 ms); 0% of these were accepted whole." in lines
+
+
+def test_texts_are_exported_and_cleared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Into a file that only the user can read; without any the message says how to get some."""
+    target = tmp_path / "texts.jsonl"
+    with pytest.raises(UsageError) as caught:
+        run("--export-training", str(target))
+    assert caught.value.code == "no_texts"
+    assert "keep_text" in caught.value.hint
+    store = SampleStore()
+    store.add(SAMPLE)
+    store.close()
+    assert run("--export-training", str(target)) == 0
+    assert "source text" in capsys.readouterr().out
+    assert json.loads(target.read_text())["after"] == SAMPLE.after
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    with pytest.raises(UsageError):
+        run("--export-training", "texts.csv")
+    assert run("--clear", "--yes") == 0
+    with pytest.raises(UsageError):
+        run("--export-training", str(target))
