@@ -14,6 +14,10 @@ _WIDTH, _HEIGHT, _GAP = 720, 160, 2
 _MAX_REASONS = 12
 _KEPT_AFTER_S = 120.0
 
+_NOTHING = """<p>No suggestions are recorded yet. Fetch a model with
+<code>midfill model fetch</code>, connect your editor, and write some code; then make this page
+again.</p>"""
+
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c1e21; --soft: #5f6670; --line: #d8dce1;
   --paper: #ffffff; --card: #f5f7f9; --main: #2f6fde; --other: #b9cdf3; }
@@ -30,6 +34,8 @@ p { margin: .5rem 0; } .soft { color: var(--soft); }
 .card b { display: block; font-size: 1.6rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
 .card span { color: var(--soft); font-size: .85rem; line-height: 1.35; display: block; }
 svg { width: 100%; height: auto; display: block; } svg text { fill: var(--soft); font-size: 11px; }
+.meter { width: 40%; min-width: 6rem; } .meter i { display: block; height: .75rem;
+  border-radius: 2px; background: var(--main); }
 .bar { fill: var(--main); } .under { fill: var(--other); } .axis { stroke: var(--line); }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
 th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid var(--line);
@@ -53,17 +59,22 @@ def page(report: Report, days: Sequence[Day], *, since: str, made: datetime.date
     sections = [
         _cards(report),
         _section("Shown and accepted, day by day", _counts(days), _days_note(days)),
-        _section("Acceptance, day by day", _rates(days), "Accepted whole, of the shown."),
+        _section("Acceptance, day by day", _rates(days), _rate_note(total)),
+        _outcomes(total),
+        _section("Characters written, day by day", _characters(days), _characters_note(report)),
         _section(
             "Time until a suggestion could be shown",
             _latencies(total.latencies_ms),
             "From the request to the first text; milliseconds, upper bound of each bar.",
         ),
+        _latency_rates(report),
         _retention(total),
         _groups(report),
         _reasons(total),
     ]
     body = "\n".join(part for part in sections if part)
+    if not (total.requested or total.shown):
+        body = _NOTHING
     begun = f"Since {escape(since)}, as of" if since else "As of"
     return f"""<!doctype html>
 <html lang="en">
@@ -134,6 +145,34 @@ def _rates(days: Sequence[Day]) -> str:
     return _bars(bars, [str(day.date) for day in days], "100 %")
 
 
+def _rate_note(total: Tally) -> str:
+    text = "Accepted whole, of the shown."
+    if total.glimpsed:
+        text += (
+            f" {total.glimpsed:,} that were superseded within half a second are left out, here and "
+            "in every rate."
+        )
+    return text
+
+
+def _characters(days: Sequence[Day]) -> str:
+    top = max((day.n_chars for day in days), default=0)
+    if not top:
+        return ""
+    bars = []
+    for day in days:
+        title = f"{day.date}: {day.n_chars:,} written, {day.n_accepted_chars:,} of suggestions"
+        bars.append((title, [("under", day.n_chars / top), ("bar", day.n_accepted_chars / top)]))
+    return _bars(bars, [str(day.date) for day in days], f"{top:,}")
+
+
+def _characters_note(report: Report) -> str:
+    return (
+        f"Pale: all that came into documents ({report.n_written_chars:,}); full: of accepted "
+        f"suggestions ({report.n_written_accepted:,})."
+    )
+
+
 def _latencies(latencies_ms: Sequence[float]) -> str:
     counts = latency_counts(latencies_ms)
     top = max(counts)
@@ -202,7 +241,51 @@ def _retention(total: Tally) -> str:
         for each in total.retention
     ]
     heads = ("after", "characters kept", "two thirds and more kept", "suggestions")
-    return _section("What is left of accepted suggestions", _table(heads, rows))
+    bars = [
+        (f"{row[0]}: {row[1]} of the characters", [("bar", each.as_json()["kept_chars"] or 0.0)])
+        for row, each in zip(rows, total.retention, strict=True)
+    ]
+    chart = _bars(bars, [row[0] for row in rows], "100 %", every_label=True) if bars else ""
+    note = "Share of the accepted characters that still stand so long after the accept."
+    return _section("What is left of accepted suggestions", chart + _table(heads, rows), note)
+
+
+def _outcomes(total: Tally) -> str:
+    counts = (
+        ("accepted whole", total.accepted),
+        ("accepted to the end of a line", total.accepted_lines),
+        ("accepted by words", total.accepted_words),
+        ("typed by hand, all of it", total.typed_through - total.typed_through_lines),
+        ("typed by hand, its first line", total.typed_through_lines),
+        ("dismissed", total.dismissed),
+        ("something else typed", total.typed_over),
+        ("superseded", total.superseded),
+        ("document closed or session ended", total.closed),
+        ("unknown", total.unknown),
+    )
+    rows = [(name, n, "") for name, n in counts if n]
+    note = ""
+    if total.read:
+        rate = _percent(total.as_json()["read_acceptance_rate"])
+        note = (
+            f"{total.read:,} stood for three quarters of a second and more, long enough to be "
+            f"read; {rate} of these were accepted whole."
+        )
+    return _section("What became of the shown", _meters(("outcome", "suggestions"), rows), note)
+
+
+def _latency_rates(report: Report) -> str:
+    rows = [
+        (
+            "more" if bucket.up_to_ms is None else f"{bucket.up_to_ms:,.0f}",
+            f"{bucket.shown:,}",
+            f"{bucket.accepted:,}",
+            _percent(bucket.as_json()["acceptance_rate"]),
+        )
+        for bucket in report.latency
+        if bucket.shown
+    ]
+    return _table(("up to ms", "shown", "accepted", "rate"), rows)
 
 
 def _groups(report: Report) -> str:
@@ -225,9 +308,31 @@ def _groups(report: Report) -> str:
 
 def _reasons(total: Tally) -> str:
     failed = [(code, n) for code, n in total.failed.items() if code not in OVERTAKEN]
-    rows = [(code, f"{n:,}", " ".join(explain(code)).strip()) for code, n in failed[:_MAX_REASONS]]
-    heads = ("reason", "times", "what it means")
-    return _section("Why there was no suggestion", _table(heads, rows, text_column=2))
+    rows = [(code, n, " ".join(explain(code)).strip()) for code, n in failed[:_MAX_REASONS]]
+    heads = ("reason", "times")
+    return _section("Why there was no suggestion", _meters(heads, rows, "what it means"))
+
+
+def _meters(
+    heads: tuple[str, str], rows: Sequence[tuple[str, int, str]], text_head: str = ""
+) -> str:
+    """A table with a bar beside each number, and a sentence behind where there is one."""
+    if not rows:
+        return ""
+    top = max(n for _, n, _ in rows)
+    head = f"<th>{heads[0]}</th><th>{heads[1]}</th><th></th>"
+    head += f'<th class="text">{text_head}</th>' if text_head else ""
+    body = "".join(
+        f"<tr><td>{escape(name)}</td><td>{n:,}</td>"
+        f'<td class="meter"><i style="width:{100 * n / top:.1f}%"></i></td>'
+        + (f'<td class="text">{escape(text)}</td>' if text_head else "")
+        + "</tr>"
+        for name, n, text in rows
+    )
+    return (
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, text_column: int = -1) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from lsp_server.acceptance.events import Event, Failed, Retained, Written
+from lsp_server.acceptance.events import Ended, Event, Failed, Retained, Written
 from lsp_server.acceptance.history import LATENCY_BOUNDS_MS, days, latency_counts
 from lsp_server.acceptance.page import page
 from lsp_server.acceptance.report import summarise
@@ -96,10 +96,32 @@ def test_the_page_says_what_the_table_says() -> None:
     assert "python · 0.5b" in text
 
 
+def test_the_page_says_how_suggestions_ended() -> None:
+    """With a bar for each outcome and reason, the longest one full; those of no rate are told."""
+    events = [*EVENTS, at(shown("e"), 2)]
+    for name, how, n in (("b", "typed_through", 12), ("e", "superseded", 0)):
+        ending = Ended(
+            **COMMON, ts=0, completion_id=name, how=how, visible_ms=100, n_chars=12, n_typed=n
+        )  # type: ignore[arg-type]
+        events.append(at(ending, 2))
+    text = page(summarise(events), days(events), since="", made=MADE)
+    assert "<td>accepted whole</td><td>2</td>" in text
+    assert "<td>typed by hand, all of it</td><td>1</td>" in text
+    assert 'style="width:100.0%"' in text
+    assert 'style="width:50.0%"' in text
+    assert " 1 that were superseded within half a second are left out" in text
+    assert "2026-03-03: 90 written, 24 of suggestions" in text
+    assert "2026-03-02: 0 shown, 0 accepted" in text
+    checker = Checker()
+    checker.feed(text)
+    assert checker.open == []
+
+
 def test_an_empty_log_makes_a_page() -> None:
-    """Without charts."""
+    """Without charts, and with what to do."""
     text = page(summarise([]), [], since="", made=MADE)
     assert "<svg" not in text
+    assert "midfill model fetch" in text
     checker = Checker()
     checker.feed(text)
     assert checker.open == []

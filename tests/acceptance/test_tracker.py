@@ -367,6 +367,56 @@ def test_what_is_written_is_counted(bench: Bench) -> None:
     assert len([event for event in bench.log.events if isinstance(event, Written)]) == 2
 
 
+def test_what_is_written_is_told_by_language_and_kind_of_file(bench: Bench) -> None:
+    """Of a text that is sent as a whole only what is new in it."""
+    text = "a = 1\n" * 100
+    for uri in ("file:///shop.py", "file:///test_shop.py", "file:///shop.py"):
+        after = text + "b = 2\n"
+        snapshot = request(text=after, uri=uri).snapshot
+        edit = Edit(Position(0, 0), Position(100, 0), after, text)
+        bench.tracker.document_edited(snapshot, [edit])
+    bench.tracker.close()
+    found = [event for event in bench.log.events if isinstance(event, Written)]
+    assert [(e.language, e.file_kind, e.n_chars) for e in found] == [
+        ("python", "source", 12), ("python", "test", 6),
+    ]  # fmt: skip
+
+
+def test_after_an_accept_it_is_another_suggestion(bench: Bench) -> None:
+    """Undone and suggested again, it may be accepted again."""
+    for completion_id in ("c1", "c2"):
+        asked = request(completion_id)
+        bench.tracker.requested(asked)
+        answer = msgspec.structs.replace(completion(completion_id), identity="1:12")
+        bench.tracker.answered(answer, asked)
+        assert bench.tracker.accepted(completion_id) is None
+    assert kinds(bench) == [
+        ("Shown", "c1"), ("Accepted", "c1"), ("Shown", "c2"), ("Accepted", "c2"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("n_utf16", "unit"), [(6, "word"), (12, "line"), (13, "line"), (15, "line")]
+)
+def test_a_part_is_a_word_or_a_line(bench: Bench, n_utf16: int, unit: str) -> None:
+    """A line if it goes to the end of one, also over several."""
+    bench.suggest(text="return a + b\n\nmore")
+    bench.tracker.partially_accepted("c1", n_utf16)
+    (event,) = [each for each in bench.log.events if isinstance(each, PartiallyAccepted)]
+    assert event.unit == unit
+
+
+def test_an_empty_answer_takes_the_place_of_what_stood_there(bench: Bench) -> None:
+    """But one that was overtaken says nothing."""
+    bench.suggest("c1")
+    for completion_id, why in (("c2", "cancelled"), ("c3", "model_stopped")):
+        asked = request(completion_id)
+        bench.tracker.requested(asked)
+        bench.tracker.failed(asked, why)
+        ends = [event.how for event in bench.log.events if isinstance(event, Ended)]
+        assert ends == ([] if why == "cancelled" else ["superseded"])
+
+
 # -- the same suggestion again -----------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from lsp_server.completion import generations
 from lsp_server.completion.generations import Generation, Generations, Place, Source
+from lsp_server.postprocess.shape import View
 from lsp_server.types import FinishReason, TokenChunk
 
 URI = "file:///a.py"
@@ -89,6 +90,90 @@ async def text_of(stream: AsyncGenerator[TokenChunk], *, until: str = "") -> str
 def test_what_was_typed_since(before: str, after: str, typed: bytes | None) -> None:
     """Only typing at the place itself counts; brackets that an editor closes may stand behind."""
     assert place(after).typed_since(place(before)) == typed
+
+
+# -- what is shown of them ---------------------------------------------------------------
+
+
+class Lines:
+    """Shows so many lines."""
+
+    def __init__(self, n_lines: int) -> None:
+        self._n_lines = n_lines
+
+    def view(self, raw: str, *, final: bool) -> View:
+        """The first lines."""
+        lines = raw.split("\n")
+        stop = "enough" if len(lines) > self._n_lines else ""
+        return View(text="\n".join(lines[: self._n_lines]), stop=stop)
+
+
+async def test_what_is_left_is_shown_as_it_was(kept: Generations) -> None:
+    """Where the cursor is decides of a new stream only; what it says beyond is new again."""
+    first = Source(kept, URI, place("x = ‸\n"))
+    assert first.shape(two := Lines(2)) is two
+    await text_of(first.chunks(lambda: Engine().play("foo(\n", "  bar)\n", "baz\n", "end")))
+    for typed, left, stop in (
+        ("", "foo(\n  bar)", "enough"),
+        ("fo", "o(\n  bar)", "enough"),
+        ("foo(\n", "  bar)", "enough"),
+        ("foo(\n  bar)\n", "baz", "enough"),
+    ):
+        source = Source(kept, URI, place(f"x = {typed}‸\n"))
+        shape = source.shape(Lines(1))
+        raw = await text_of(source.chunks(lambda: Engine().play("no")))
+        assert shape.view(raw, final=True) == View(text=left, stop=stop), typed
+
+
+async def test_a_stream_that_is_still_short_of_what_was_typed_shows_nothing(
+    kept: Generations,
+) -> None:
+    """Until it says more; then as it would have been shown."""
+    first = Source(kept, URI, place("x = ‸\n"))
+    first.shape(Lines(2))
+    engine = Engine()
+    await text_of(first.chunks(lambda: engine.play("ab", "cd\nef", hold_after=1)), until="ab")
+    source = Source(kept, URI, place("x = ab‸\n"))
+    shape = source.shape(Lines(1))
+    assert shape.view("", final=False) == View(text="")
+    assert shape.view("cd\nef", final=False) == View(text="cd\nef")
+
+
+async def test_another_stream_is_shown_as_the_place_wants_it(kept: Generations) -> None:
+    """Also where an older one promised to serve; and where a bracket was closed by the editor."""
+    first = Source(kept, URI, place("x = ‸\n"))
+    first.shape(Lines(2))
+    engine = Engine()
+    await text_of(first.chunks(lambda: engine.play("ab", "cd", hold_after=1)), until="ab")
+    second = Source(kept, URI, place("x = abx‸\n"))
+    shape = second.shape(Lines(1))
+    engine.go_on.set()
+    raw = await text_of(second.chunks(lambda: engine.play("y\nz")))
+    assert shape.view(raw, final=True).text == "y"
+    third = Source(kept, URI, place("x = ab(‸)\n"))
+    assert third.shape(one := Lines(1)) is one
+
+
+async def test_what_is_there_is_not_shown_piece_by_piece(kept: Generations) -> None:
+    """Until all is read that was there when the request came; a stream's own pieces are."""
+    engine = Engine()
+    first = Source(kept, URI, place("‸"))
+    stream = first.chunks(lambda: engine.play("a", "b", "c", "d", hold_after=3))
+    behind: list[bool] = []
+    async for chunk in stream:
+        behind.append(first.is_behind)
+        if chunk.text == "c":
+            break
+    assert not any(behind)
+    second = Source(kept, URI, place("a‸"))
+    behind = []
+    async for chunk in second.chunks(lambda: engine.play("no")):
+        behind.append(second.is_behind)
+        if chunk.text == "c":
+            engine.go_on.set()
+    assert behind[:3] == [True, True, True]
+    assert not any(behind[3:])
+    await stream.aclose()
 
 
 # -- one stream --------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import pytest
 
 from context.types import Prompt
 from lsp_server import settings
+from lsp_server.acceptance import sample_store
 from lsp_server.acceptance.store import read_events
 from lsp_server.completion import asking, suggestion_cache
 from lsp_server.completion.accounts import Standing
@@ -719,6 +720,33 @@ async def test_other_settings_write_something_else(serve: Serve) -> None:
         new = await service.complete(asked)
         assert isinstance(new, Completion)
         assert new.origin == "engine"
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+async def test_texts_are_kept_only_if_wanted(tmp_path: Path, is_on: bool) -> None:
+    """And never of files that no prompt may show."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / ".gitignore").write_text("ignored.py\n")
+    script = write_script(tmp_path / "script.json", default="1")
+    layer = {
+        "model": {"id": f"scripted:{script}"},
+        "completion": {"cache_mib": 0},
+        "context": {"ban": ["banned.py"]},
+        "acceptance_log": {"keep_text": is_on},
+    }
+    service = build_service(lambda editor: settings.load(editor=editor, command_line=layer))
+    service.open_folders([folder])
+    names = ("shop.py", "ignored.py", "banned.py", ".env.py", "secrets/shop.py")
+    for number, name in enumerate(names):
+        asked = request("x = ‸\n", uri=(folder / name).as_uri(), number=number)
+        service.document_opened(asked.snapshot)
+        assert text_of(await service.complete(asked)) == "1"
+    await service.aclose()
+    assert [(each.prefix, each.suggestion) for each in sample_store.read()] == (
+        [("x = ", "1")] if is_on else []
+    )
+    assert (tmp_path / "state" / "samples.sqlite").exists() is is_on
 
 
 # -- suggestions on disk -----------------------------------------------------------------
