@@ -123,7 +123,7 @@ class Ahead:
             shaper = asking.shaper(self._engine.settings.completion, context)
             stream = self._engine.generate(prompt, lane="prefetch")
             generation = self._generations.start(uri, place, stream)
-            generation.shape = shaper
+            generation.shaped(0, place.data[place.cursor :], shaper)
             raw = ""
             async with contextlib.aclosing(generation.follow()) as chunks:
                 async for chunk in chunks:

@@ -75,8 +75,7 @@ class Generation:
 
     def __init__(self, place: Place, stream: AsyncGenerator[TokenChunk]) -> None:
         self.place = place
-        # Set by who shows it.
-        self.shape: Shape | None = None
+        self._shapes: list[tuple[int, bytes, Shape]] = []
         self.number = next(_numbers)
         self._chunks: list[TokenChunk] = []
         self._ends: list[int] = []
@@ -112,6 +111,29 @@ class Generation:
     def n_chunks(self) -> int:
         """Chunks that are there by now."""
         return len(self._chunks)
+
+    # -- how it is shown -----------------------------------------------------------------
+
+    def shaped(self, n_typed: int, behind: bytes, shape: Shape) -> None:
+        """It is shown from some place on.
+
+        Args:
+            n_typed: bytes of it left of the place.
+            behind: the text right of the cursor there.
+            shape: decides how much is shown.
+        """
+        self._shapes.append((n_typed, behind, shape))
+
+    def shape_at(self, n_typed: int, behind: bytes) -> tuple[int, Shape] | None:
+        """How what is shown at a place was shown before: from how many bytes on, and the shape.
+
+        A bracket that the editor closed is in the stream and stands behind the cursor as well: the
+        text behind must be the same.
+        """
+        for n_before, was_behind, shape in reversed(self._shapes):
+            if n_before <= n_typed and was_behind == behind:
+                return n_before, shape
+        return None
 
     # -- what it says --------------------------------------------------------------------
 
@@ -387,15 +409,19 @@ class Source:
         self._shape = fresh
         if self._found is None:
             return fresh
-        generation, place = self._found.generation, self._found.generation.place
-        if generation.shape is None and not self._found.typed:
-            generation.shape = fresh
-        first = generation.shape
-        # A bracket that the editor closed stands behind the cursor now, and is in the suggestion.
-        if first is None or self._place.data[self._place.cursor :] != place.data[place.cursor :]:
+        generation, typed = self._found.generation, self._found.typed
+        behind = self._place.data[self._place.cursor :]
+        known = generation.shape_at(len(typed), behind)
+        if known is None:
+            generation.shaped(len(typed), behind, fresh)
             return fresh
-        typed = self._found.typed.decode("utf-8", "replace")
-        self._onward = Onward(first, typed, fresh)
+        n_before, first = known
+        self._onward = Onward(
+            first,
+            typed[n_before:].decode("utf-8", "replace"),
+            fresh,
+            on_fresh=lambda: generation.shaped(len(typed), behind, fresh),
+        )
         return self._onward
 
     def identity(self, shown: str) -> str:
@@ -427,7 +453,8 @@ class Source:
             if self._found.generation.says(self._found.typed):
                 return
         generation = self._generations.start(self._uri, self._place, begin())
-        generation.shape = self._shape
+        if self._shape is not None:
+            generation.shaped(0, self._place.data[self._place.cursor :], self._shape)
         if self._onward is not None:
             self._onward.leave()
         self._found, self._is_own = Found(generation, b""), True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from lsp_server.postprocess.shape import View
@@ -24,12 +25,21 @@ class Onward:
         first: decided where the stream was started.
         typed: since then.
         fresh: would decide where the cursor is now.
+        on_fresh: told once when it does.
     """
 
-    def __init__(self, first: Shape, typed: str, fresh: Shape) -> None:
+    def __init__(
+        self,
+        first: Shape,
+        typed: str,
+        fresh: Shape,
+        *,
+        on_fresh: Callable[[], None] = lambda: None,
+    ) -> None:
         self._first: Shape | None = first
         self._typed = typed
         self._fresh = fresh
+        self._on_fresh: Callable[[], None] | None = on_fresh
 
     def leave(self) -> None:
         """Another stream is read from now on, from where the cursor is."""
@@ -42,7 +52,12 @@ class Onward:
         whole = self._first.view(self._typed + raw, final=final)
         left = whole.text[len(self._typed) :] if whole.text.startswith(self._typed) else ""
         if left.strip():
-            return View(text=left, stop=whole.stop)
+            n_raw = max(0, whole.n_raw - len(self._typed))
+            return View(text=left, stop=whole.stop, n_raw=n_raw)
         if whole.stop or final:
-            return self._fresh.view(raw, final=final)
+            beyond = self._fresh.view(raw, final=final)
+            if beyond.text and self._on_fresh is not None:
+                self._on_fresh()
+                self._on_fresh = None
+            return beyond
         return View(text="")

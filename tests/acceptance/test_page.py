@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from lsp_server.acceptance.events import Ended, Event, Failed, Retained, Written
+from lsp_server.acceptance.events import Ended, Ending, Event, Failed, Retained, Written
 from lsp_server.acceptance.history import LATENCY_BOUNDS_MS, days, latency_counts
 from lsp_server.acceptance.page import page
 from lsp_server.acceptance.report import summarise
@@ -99,10 +99,11 @@ def test_the_page_says_what_the_table_says() -> None:
 def test_the_page_says_how_suggestions_ended() -> None:
     """With a bar for each outcome and reason, the longest one full; those of no rate are told."""
     events = [*EVENTS, at(shown("e"), 2)]
-    for name, how, n in (("b", "typed_through", 12), ("e", "superseded", 0)):
+    endings: list[tuple[str, Ending, int]] = [("b", "typed_through", 12), ("e", "superseded", 0)]
+    for name, how, n in endings:
         ending = Ended(
             **COMMON, ts=0, completion_id=name, how=how, visible_ms=100, n_chars=12, n_typed=n
-        )  # type: ignore[arg-type]
+        )
         events.append(at(ending, 2))
     text = page(summarise(events), days(events), since="", made=MADE)
     assert "<td>accepted whole</td><td>2</td>" in text

@@ -118,9 +118,12 @@ async def test_what_is_left_is_shown_as_it_was(kept: Generations) -> None:
         ("fo", "o(\n  bar)", "enough"),
         ("foo(\n", "  bar)", "enough"),
         ("foo(\n  bar)\n", "baz", "enough"),
+        ("foo(\n  bar)\nb", "az", "enough"),
+        ("foo(\n  bar)\nbaz\n", "end", ""),
     ):
         source = Source(kept, URI, place(f"x = {typed}‸\n"))
-        shape = source.shape(Lines(1))
+        # What was new at the third line is kept from there on.
+        shape = source.shape(Lines(9 if "\nb" in typed else 1))
         raw = await text_of(source.chunks(lambda: Engine().play("no")))
         assert shape.view(raw, final=True) == View(text=left, stop=stop), typed
 
