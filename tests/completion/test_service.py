@@ -722,6 +722,22 @@ async def test_other_settings_write_something_else(serve: Serve) -> None:
         assert new.origin == "engine"
 
 
+async def test_a_suggestion_does_not_change_while_it_is_typed(serve: Serve) -> None:
+    """Over several lines, key by key, in what is shown on the way as well."""
+    text = "return sum(\n        items,\n        start,\n    )"
+    service = serve(default=text)
+    before, after = "def total(items, start):\n    ", "\n\n\nprint(total)\n"
+    first = await service.complete(request(f"{before}‸{after}"))
+    assert text_of(first) == text
+    for n_typed in range(1, len(text)):
+        if not text[n_typed:].strip():
+            break
+        seen: list[Completion] = []
+        asked = request(f"{before}{text[:n_typed]}‸{after}", number=n_typed)
+        answer = await service.complete(asked, seen.append)
+        assert {text_of(answer), *(partial.text for partial in seen)} == {text[n_typed:]}
+
+
 @pytest.mark.parametrize("is_on", [True, False])
 async def test_texts_are_kept_only_if_wanted(tmp_path: Path, is_on: bool) -> None:
     """And never of files that no prompt may show."""
