@@ -21,7 +21,7 @@ from benchmarks.render import html, markdown, markers
 from benchmarks.summary import Summary, decode
 from lsp_server.errors import StoreError, UsageError
 
-_ORDER = ("acceptance", "peers", "calibration", "infilling", "latency", "engine")
+_ORDER = ("acceptance", "peers", "calibration", "flow", "infilling", "latency", "engine")
 
 
 def add_parser(subparsers: Any) -> None:

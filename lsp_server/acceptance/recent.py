@@ -11,6 +11,7 @@ from lsp_server.acceptance.events import (
     Accepted,
     Continued,
     Dismissed,
+    Ended,
     Event,
     Failed,
     PartiallyAccepted,
@@ -29,7 +30,8 @@ class Outcome(msgspec.Struct, kw_only=True):
         client: the editor's name.
         language: LSP language id.
         became: ``shown``, ``continued`` where the suggestion before goes on, ``accepted``,
-            ``partially_accepted``, ``dismissed``, ``empty``, or ``unknown`` while nothing is known.
+            ``partially_accepted``, ``dismissed``, ``typed_through`` where it was typed by hand,
+            ``empty``, or ``unknown`` while nothing is known.
         reason: code of an empty answer.
         n_chars: size of the suggestion.
         latency_ms: until it could be shown.
@@ -59,6 +61,7 @@ class Outcome(msgspec.Struct, kw_only=True):
         if self.became == "continued":
             return "what was suggested before goes on"
         how = self.became.replace("partially_accepted", "accepted in part")
+        how = how.replace("typed_through", "typed by hand")
         return f"{how}, {self.n_chars:,} characters after {self.latency_ms:,.0f} ms"
 
     def as_json(self) -> dict[str, Any]:
@@ -97,6 +100,8 @@ def outcomes(events: Iterable[Event], *, overtaken: bool = False) -> list[Outcom
                 outcome.became = "partially_accepted"
             case Dismissed() if outcome.became == "shown":
                 outcome.became = "dismissed"
+            case Ended(how="typed_through") if outcome.became == "shown":
+                outcome.became = "typed_through"
             case Failed():
                 outcome.became, outcome.reason = "empty", event.reason
             case _:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from lsp_server import reasons
-from lsp_server.acceptance.events import Event, Failed, to_row
+from lsp_server.acceptance.events import Ended, Event, Failed, to_row
 from lsp_server.acceptance.store import EventStore
 from lsp_server.commands import why
 from tests.acceptance.makers import accepted, requested, shown
@@ -97,3 +97,14 @@ def test_without_requests_the_log_is_asked_about(capsys: pytest.CaptureFixture[s
 def test_every_code_means_something(code: str, text: str) -> None:
     """Those that are not listed too."""
     assert text in reasons.explain(code).text
+
+
+def test_what_was_typed_by_hand_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is no accept, and no suggestion that nobody wanted."""
+    typed = Ended(
+        completion_id="a", ts=0.0, session=requested("a").session, how="typed_through",
+        visible_ms=900.0, n_chars=12, n_typed=12,
+    )  # fmt: skip
+    fill(requested("a"), shown("a"), typed)
+    assert run() == 0
+    assert "typed by hand, 12 characters" in capsys.readouterr().out
