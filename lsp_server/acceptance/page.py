@@ -12,6 +12,7 @@ from lsp_server.reasons import OVERTAKEN, explain
 
 _WIDTH, _HEIGHT, _GAP = 720, 160, 2
 _MAX_REASONS = 12
+_MAX_GROUPS = 40
 _KEPT_AFTER_S = 120.0
 
 _NOTHING = """<p>No suggestions are recorded yet. Fetch a model with
@@ -33,7 +34,7 @@ p { margin: .5rem 0; } .soft { color: var(--soft); }
 .card { background: var(--card); border-radius: .5rem; padding: .75rem; }
 .card b { display: block; font-size: 1.6rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
 .card span { color: var(--soft); font-size: .85rem; line-height: 1.35; display: block; }
-svg { width: 100%; height: auto; display: block; } svg text { fill: var(--soft); font-size: 11px; }
+svg { width: 100%; min-width: 34rem; height: auto; display: block; } svg text { fill: var(--soft); font-size: 11px; }
 .meter { width: 40%; min-width: 6rem; } .meter i { display: block; height: .75rem;
   border-radius: 2px; background: var(--main); }
 .bar { fill: var(--main); } .under { fill: var(--other); } .axis { stroke: var(--line); }
@@ -219,7 +220,7 @@ def _bars(
             )
     parts.append(f'<text x="0" y="-6">{escape(top)}</text>')
     view = f"0 -20 {_WIDTH} {_HEIGHT + 44}"
-    return f'<svg viewBox="{view}" role="img">{"".join(parts)}</svg>'
+    return f'<div class="scroll"><svg viewBox="{view}" role="img">{"".join(parts)}</svg></div>'
 
 
 def _days_note(days: Sequence[Day]) -> str:
@@ -290,7 +291,7 @@ def _latency_rates(report: Report) -> str:
 
 def _groups(report: Report) -> str:
     rows = []
-    for key, tally in report.groups:
+    for key, tally in report.groups[:_MAX_GROUPS]:
         figures = tally.as_json()
         p50 = figures["latency_ms"]["p50"]
         rows.append(
