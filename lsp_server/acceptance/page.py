@@ -34,7 +34,8 @@ p { margin: .5rem 0; } .soft { color: var(--soft); }
 .card { background: var(--card); border-radius: .5rem; padding: .75rem; }
 .card b { display: block; font-size: 1.6rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
 .card span { color: var(--soft); font-size: .85rem; line-height: 1.35; display: block; }
-svg { width: 100%; min-width: 34rem; height: auto; display: block; } svg text { fill: var(--soft); font-size: 11px; }
+svg { width: 100%; min-width: 34rem; height: auto; display: block; }
+svg text { fill: var(--soft); font-size: 11px; }
 .meter { width: 40%; min-width: 6rem; } .meter i { display: block; height: .75rem;
   border-radius: 2px; background: var(--main); }
 .bar { fill: var(--main); } .under { fill: var(--other); } .axis { stroke: var(--line); }
