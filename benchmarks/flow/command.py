@@ -69,30 +69,29 @@ def run(args: argparse.Namespace) -> int:
             "session": typed.sha256[:12], "limit": args.limit, "scripted": args.scripted,
         }  # fmt: skip
         info = options.run_info(args, "flow", recipe, model=model)
-        file = RunFile(options.results_path(args, info), info, Key, restart=args.restart)
+        path = options.results_path(args, info)
+        file = RunFile(path, info, Key, restart=args.restart)
         if len(file.records) != len(steps):
-            for key in asyncio.run(_measure(model, steps)):
-                file.append(key)
+            # All of it again: what an interrupted run had in its caches is gone.
+            file = RunFile(path, info, Key, restart=True)
+            asyncio.run(_measure(model, steps, file))
     return options.finish(args, summarise(info, [*file.records.values()], typed.header.note))
 
 
-async def _measure(model: str, steps: list[Step]) -> list[Key]:
-    """All of it: what an interrupted run had in its caches is gone."""
+async def _measure(model: str, steps: list[Step], file: RunFile[Key]) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    keys: list[Key] = []
     settings = {"model": {"id": model}, "engine": {"kv_store_mib": 0, "idle_exit_s": 30}}
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("keys", total=len(steps))
 
         def keep(key: Key) -> None:
-            keys.append(key)
+            file.append(key)
             progress.advance(task)
 
         async with typist(settings) as typing:
             await typing.play(steps, keep)
-    return keys
 
 
 def summarise(info: RunInfo, keys: list[Key], note: str) -> Summary:
