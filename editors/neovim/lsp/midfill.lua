@@ -1,21 +1,9 @@
--- midfill for Neovim 0.12 and later: ghost text by Neovim's own inline completion client.
+-- midfill for Neovim 0.11 and later, as vim.lsp.enable('midfill') reads it.
 --
--- Needs the `midfill` command on PATH. Put this into init.lua, with the path of this folder's
--- parent (editors/neovim), or copy this file to ~/.config/nvim/lsp/ and leave out the first line:
+-- Needs the `midfill` command on PATH. require('midfill').setup() enables it; see :help midfill.
+-- To change something else than the options of setup, call vim.lsp.config before:
 --
---   vim.opt.runtimepath:append('/path/to/midfill/editors/neovim')
---   vim.lsp.enable('midfill')
---   vim.lsp.inline_completion.enable(true)
---
--- Accept a suggestion with <Tab>, which stays a tab where there is none:
---
---   vim.keymap.set('i', '<Tab>', function()
---     if not vim.lsp.inline_completion.get() then return '<Tab>' end
---   end, { expr = true, desc = 'Accept the suggestion' })
---
--- To change something, for instance the command, call vim.lsp.config before vim.lsp.enable:
---
---   vim.lsp.config('midfill', { cmd = { '/path/to/midfill', 'serve' } })
+--   vim.lsp.config('midfill', { filetypes = { 'python' } })
 
 ---@type vim.lsp.Config
 return {
@@ -58,20 +46,6 @@ return {
     'yaml',
     'zig',
   },
-  -- Tell where the cursor rests: the prompt there is evaluated while you read.
-  on_attach = function(client, buffer)
-    vim.api.nvim_create_autocmd({ 'BufEnter', 'CursorMoved', 'InsertEnter' }, {
-      buffer = buffer,
-      desc = 'Tell midfill where the cursor is',
-      callback = function()
-        if client:is_stopped() then return true end
-        client:notify(
-          'midfill/didMoveCursor',
-          vim.lsp.util.make_position_params(0, client.offset_encoding)
-        )
-      end,
-    })
-  end,
   -- One server serves all files below the nearest folder with one of these; a file outside of any
   -- project is served as well.
   root_markers = {
@@ -83,4 +57,16 @@ return {
     'go.mod',
     'Makefile',
   },
+  -- Neovim 0.11 does not say so on its own.
+  capabilities = { textDocument = { inlineCompletion = { dynamicRegistration = false } } },
+  handlers = require('midfill.client').handlers,
+  before_init = function()
+    require('midfill').start()
+  end,
+  on_init = function(client)
+    require('midfill.client').on_init(client)
+  end,
+  on_exit = function(...)
+    require('midfill.client').on_exit(...)
+  end,
 }
