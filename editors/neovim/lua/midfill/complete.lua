@@ -52,9 +52,7 @@ local function draw()
     ghost.hide()
     return
   end
-  local hint
-  if current.chosen then hint = (' %d/%d'):format(current.index, #current.items) end
-  ghost.show(rest, right, hint)
+  ghost.show(rest, right, current:hint())
   report.shown(current)
 end
 
@@ -190,6 +188,17 @@ function M.changed()
   end
   cancel()
   if client_of(0) then ask_soon() end
+end
+
+--- A character is about to be inserted. Where it is the one that is suggested, the ghost text loses
+--- it now: Neovim may draw the line before it tells that the text has changed.
+---@param character string
+function M.typing(character)
+  if not current or not ghost.is_shown() or character == '\t' then return end
+  local rest, right = current:rest()
+  if rest and right == '' and #rest > #character and vim.startswith(rest, character) then
+    ghost.show(rest:sub(#character + 1), right, current:hint(), character)
+  end
 end
 
 --- A menu was opened or closed.

@@ -86,11 +86,13 @@ end
 ---@param rest string what is to come
 ---@param right string text right of the cursor that it replaces
 ---@param hint? string behind the first line, e.g. which alternative it is
-function M.show(rest, right, hint)
+---@param coming? string character that is inserted at the cursor next, before anything is drawn
+function M.show(rest, right, hint, coming)
   local buf = api.nvim_get_current_buf()
   local row, col = unpack(api.nvim_win_get_cursor(0))
   row = row - 1
-  local drawn = table.concat({ row, col, rest, right, hint or '' }, '\0')
+  coming = coming or ''
+  local drawn = table.concat({ row, col + #coming, rest, right, hint or '' }, '\0')
   if shown and shown.buf == buf and shown.drawn == drawn then return end
   if shown and shown.buf ~= buf then M.hide() end
   local lines = text.lines(rest)
@@ -99,7 +101,7 @@ function M.show(rest, right, hint)
   local is_over = #right > 0 and not text.places(right, lines[1])
   M.hide()
   for number, part in ipairs(parts) do
-    local column = vim.fn.virtcol({ row + 1, part.col })
+    local column = vim.fn.virtcol({ row + 1, part.col }) + api.nvim_strwidth(coming)
     local chunks = { { text.expand_tabs(part.text, column, tabstop), 'MidfillSuggestion' } }
     if hint and number == #parts then chunks[2] = { hint, 'MidfillHint' } end
     api.nvim_buf_set_extmark(buf, M.namespace, row, part.col, {

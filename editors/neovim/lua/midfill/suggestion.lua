@@ -96,6 +96,11 @@ function Suggestion:text()
   return text.of_item(self:item())
 end
 
+---@return string? hint which of the alternatives it is
+function Suggestion:hint()
+  return self.chosen and (' %d/%d'):format(self.index, #self.items) or nil
+end
+
 --- What stands between the item's start and the cursor now, and what right of it is replaced.
 ---@return string? typed nil where the text around is another one
 ---@return string right
