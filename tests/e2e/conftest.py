@@ -34,8 +34,9 @@ class EditPython(Protocol):
         options: str = "",
         before: str = "",
         default: str = "",
+        wait: bool = True,
     ) -> NeovimSession:
-        """Returns once the server is there.
+        """An editor with the file open.
 
         Args:
             replies: of the script, see ``lsp_server.engine.scripted``.
@@ -43,6 +44,7 @@ class EditPython(Protocol):
             options: of ``setup``, as Lua.
             before: Lua that is run before it.
             default: what the engine says where no reply fits.
+            wait: whether to return once the server is there, or at once.
         """
 
 
@@ -84,6 +86,7 @@ def edit(start_neovim: StartNeovim, tmp_path: Path) -> EditPython:
         options: str = "",
         before: str = "",
         default: str = "",
+        wait: bool = True,
     ) -> NeovimSession:
         use_script(tmp_path, *replies, default=default)
         editor = start_neovim()
@@ -93,7 +96,8 @@ def edit(start_neovim: StartNeovim, tmp_path: Path) -> EditPython:
         editor.lua(setup.replace("setup()", f"setup({options})"))
         editor.lua("vim.cmd.runtime('plugin/midfill.lua')")
         editor.open(python_file(tmp_path, text))
-        editor.wait_for_client()
+        if wait:
+            editor.wait_for_client()
         return editor
 
     return start

@@ -381,13 +381,32 @@ class NeovimSession:
             return bool(self.lua(ready, name))
 
         self.wait_until(attached, f"the client {name}", 60.0)
-        self._servers = self._process.children(recursive=True)
+        self._servers = self._children()
+
+    def _children(self) -> list[psutil.Process]:
+        """What Neovim has started; not the engine, which serves others as well and stays."""
+        found = []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for process in self._process.children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    if "lsp_server.engine.host" not in process.cmdline():
+                        found.append(process)
+        return found
+
+    def kill_servers(self) -> None:
+        """End the language servers as a crash would."""
+        for server in self._servers:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                server.kill()
 
     def describe(self) -> str:
         """Everything that helps to see what went wrong."""
         parts = [f"mode: {self._nvim.api.get_mode()}"]
         if not self._nvim.api.get_mode()["blocking"]:
-            state = "return { cursor = vim.api.nvim_win_get_cursor(0), observed = observed }"
+            state = """
+            local seen = vim.tbl_extend('force', observed, { sent = #observed.sent })
+            return { cursor = vim.api.nvim_win_get_cursor(0), observed = seen }
+            """
             parts += [
                 f"state: {self.lua(state)}",
                 f"clients: {self.lua('return #vim.lsp.get_clients()')}",
@@ -401,9 +420,7 @@ class NeovimSession:
 
     def close(self) -> None:
         """Quit; whatever of the editor and its servers does not leave in time is killed."""
-        family = [self._process, *self._servers]
-        with contextlib.suppress(psutil.NoSuchProcess):
-            family += self._process.children(recursive=True)
+        family = [self._process, *self._servers, *self._children()]
         with contextlib.suppress(Exception):  # a Neovim that is gone already is what we want
             self._nvim.command("qall!", async_=True)
         _, alive = psutil.wait_procs(set(family), timeout=_QUIT_TIMEOUT_S)

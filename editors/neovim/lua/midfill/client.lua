@@ -21,6 +21,9 @@ local RESTART_WINDOW_S = 180
 --- What each client said last, by its id.
 ---@type table<integer, midfill.ServerStatus>
 local statuses = {}
+--- Clients whose server has answered `initialize`.
+---@type table<integer, true>
+local initialized = {}
 ---@type integer[]
 local ended_s = {}
 local is_stopping = false
@@ -142,6 +145,7 @@ end
 ---@param client vim.lsp.Client
 function M.on_init(client)
   is_stopping = false
+  initialized[client.id] = true
   message.forget('missing')
   if M.is_current(client) then
     message.forget('old')
@@ -157,30 +161,43 @@ function M.on_init(client)
   )
 end
 
+--- Say once what to do; the server is not tried again for every file that is opened.
+---@param what string
+---@param code integer
+local function give_up(what, code)
+  is_stopping = true
+  vim.schedule(function()
+    vim.lsp.enable(M.NAME, false)
+  end)
+  local text = 'the server %s (exit code %d). Run :Midfill doctor, see :Midfill log, '
+  message.once(
+    'broken',
+    (text .. 'then :Midfill restart'):format(what, code),
+    vim.log.levels.ERROR
+  )
+end
+
 ---@param code integer
 ---@param signal integer
 ---@param client_id integer
 function M.on_exit(code, signal, client_id)
   statuses[client_id] = nil
   announce()
+  local was_well = initialized[client_id]
+  initialized[client_id] = nil
   if is_stopping or (code == 0 and signal == 0) or vim.v.exiting ~= vim.NIL then return end
   local now = os.time()
   ended_s = vim.tbl_filter(function(at)
     return now - at < RESTART_WINDOW_S
   end, ended_s)
   table.insert(ended_s, now)
-  if #ended_s <= MAX_RESTARTS then
+  if was_well and #ended_s <= MAX_RESTARTS then
     vim.defer_fn(function()
       if not is_stopping then vim.lsp.enable(M.NAME) end
     end, 1000 * (#ended_s - 1) + 100)
-    return
+  else
+    give_up(was_well and ('ended %d times'):format(#ended_s) or 'did not start', code)
   end
-  message.once(
-    'broken',
-    ('the server ended %d times (exit code %d), and is not started again. '):format(#ended_s, code)
-      .. 'Run :Midfill doctor, see :Midfill log, then :Midfill restart',
-    vim.log.levels.ERROR
-  )
 end
 
 --- Stop the server, and start it again.

@@ -180,6 +180,9 @@ end
 ---@param bang boolean
 function M.run(arguments, bang)
   local name = arguments[1] or 'status'
+  if vim.endswith(name, '!') then
+    name, bang = name:sub(1, -2), true
+  end
   local subcommand = M.subcommands[name]
   if not subcommand then
     message.show(('there is no :Midfill %s; try :Midfill <Tab>'):format(name), vim.log.levels.ERROR)

@@ -34,6 +34,8 @@ local current
 ---@type uv.uv_timer_t?
 local timer
 local n_requests = 0
+-- Tells a timer's call that is late from the newest.
+local n_asked_soon = 0
 
 ---@return boolean
 local function is_inserting()
@@ -65,6 +67,7 @@ end
 -- -- asking ---------------------------------------------------------------------------------
 
 local function cancel()
+  n_asked_soon = n_asked_soon + 1
   if timer then timer:stop() end
   local request = pending
   pending = nil
@@ -152,11 +155,13 @@ local function ask(kind, on_empty)
 end
 
 local function ask_soon()
+  if not client_of(0) or switch.off(0) then return end
   timer = timer or assert(vim.uv.new_timer())
+  local number = n_asked_soon
   timer:start(config.get().debounce_ms, 0, function()
     vim.schedule(function()
       -- A macro is over before anybody could read a suggestion.
-      if vim.fn.reg_executing() == '' then ask(AUTOMATIC) end
+      if number == n_asked_soon and vim.fn.reg_executing() == '' then ask(AUTOMATIC) end
     end)
   end)
 end
@@ -187,7 +192,7 @@ function M.changed()
     drop()
   end
   cancel()
-  if client_of(0) then ask_soon() end
+  ask_soon()
 end
 
 --- A character is about to be inserted. Where it is the one that is suggested, the ghost text loses
@@ -209,7 +214,7 @@ end
 --- Insert mode begins.
 function M.entered()
   seen = nil
-  if client_of(0) then ask_soon() end
+  ask_soon()
 end
 
 --- Insert mode ends; a suggestion that is still there was not wanted.
