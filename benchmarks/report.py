@@ -47,9 +47,12 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--update",
+        action="append",
+        default=[],
         type=Path,
-        metavar="README.md",
-        help="make anew what stands in this file between <!-- report:NAME --> and <!-- /report -->",
+        metavar="FILE.md",
+        help="make anew what stands in this file between <!-- report:NAME --> and <!-- /report --> "
+        "(may be given several times)",
     )
     parser.set_defaults(func=run)
 
@@ -59,14 +62,14 @@ def run(args: argparse.Namespace) -> int:
     summaries = gather(args.summaries)
     # Everything is made before anything is written, so that an error leaves all files as they are.
     page = html.render(summaries) if args.output or not args.markdown else None
-    readme = _updated(args.update, summaries) if args.update else None
+    updated = [(path, _updated(path, summaries)) for path in args.update]
     if page is not None:
         path = args.output or options.RESULTS_DIR / "report.html"
         _write(path, page)
         print(f"{path}: {len(summaries)} summaries", file=sys.stderr)
-    if readme is not None:
-        _write(args.update, readme)
-        print(f"{args.update}: up to date", file=sys.stderr)
+    for path, text in updated:
+        _write(path, text)
+        print(f"{path}: up to date", file=sys.stderr)
     if args.markdown:
         sys.stdout.write(markdown.document(summaries) + "\n")
     return 0

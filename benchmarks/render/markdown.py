@@ -38,6 +38,20 @@ def excerpt(summary: Summary, tables: Sequence[Table]) -> str:
     )
 
 
+def brief(summary: Summary) -> str:
+    """Headline, the comparisons that midfill loses, how the others ended, and the run."""
+    run = summary.run
+    model = f"{run.model} (sha256 {run.model_sha256[:16]}…), " if run.model else ""
+    made = f"{model}N = {summary.n:,}, commit {run.commit}, {run.machine}, {run.started[:10]}"
+    counts = [f"{MARKS[o]} {n} {o}" for o, n in tally(summary.verdicts).items() if n]
+    ended = f"Comparisons: {', '.join(counts)}. " if counts else ""
+    lost = [verdict for verdict in summary.verdicts if verdict.outcome == "behind"]
+    parts = [_text(summary.headline)]
+    if lost:
+        parts.append("\n".join(_verdicts(lost, None)))
+    return "\n\n".join([*parts, _text(f"{ended}{made}.")])
+
+
 def table(item: Table) -> str:
     """A table without its title."""
     lines = [

@@ -6,8 +6,9 @@ Such a part stands between two lines of its own::
     <!-- /report -->
 
 NAME is the name of the summary. It becomes headline, verdicts and the first table; other tables
-are chosen by number (``report:NAME tables=1,3``), ``tables=all`` or ``tables=none``. What stands
-in a fenced code block is left alone.
+are chosen by number (``report:NAME tables=1,3``), ``tables=all`` or ``tables=none``;
+``tables=brief`` leaves out the comparisons that midfill does not lose, too. What stands in a fenced
+code block is left alone.
 """
 
 from __future__ import annotations
@@ -94,6 +95,8 @@ def _part(number: int, marker: str, summaries: Mapping[str, Summary]) -> str:
             code="unknown_summary",
             hint=f"There are: {', '.join(summaries)}.",
         )
+    if found["tables"] == "brief":
+        return markdown.brief(summary)
     tables = _chosen(summary.tables, found["tables"] or "1", f"Line {number}")
     return markdown.excerpt(summary, tables)
 
@@ -109,7 +112,7 @@ def _chosen(tables: Sequence[Table], choice: str, where: str) -> Sequence[Table]
         raise UsageError(
             f"{where} asks for tables {choice}, which the summary does not have.",
             code="unknown_table",
-            hint=f"It has: {titles}; or all, or none.",
+            hint=f"It has: {titles}; or all, none or brief.",
         )
     return [tables[int(n) - 1] for n in numbers]
 

@@ -29,6 +29,18 @@ def test_part_is_made_anew() -> None:
     assert "**Second**" not in updated
 
 
+def test_brief_part_tells_what_is_lost() -> None:
+    """The headline, each lost comparison, a count of the others, and the run; no table."""
+    text = "<!-- report:acceptance tables=brief -->\n<!-- /report -->\n"
+    updated = markers.update(text, SUMMARIES)
+    assert "Invented acceptance is 40.0 % (37.0–43.0)" in updated
+    assert "- ✗ behind: 210 ms against 90 ms" in updated
+    assert "Comparisons: " in updated
+    assert "ahead: " not in updated
+    assert "|" not in updated
+    assert markers.update(updated, SUMMARIES) == updated
+
+
 @pytest.mark.parametrize("end_of_line", ["\n", "\r\n"])
 def test_twice_is_once(end_of_line: str) -> None:
     """A second update changes nothing, and the file keeps its line ends."""
