@@ -36,7 +36,8 @@ p { margin: .5rem 0; } .soft { color: var(--soft); }
 .card span { color: var(--soft); font-size: .85rem; line-height: 1.35; display: block; }
 svg { width: 100%; min-width: 34rem; height: auto; display: block; }
 svg text { fill: var(--soft); font-size: 11px; }
-.meter { width: 40%; min-width: 6rem; } .meter i { display: block; height: .75rem;
+.meter { width: 40%; min-width: 6rem; } .meter.short { width: 6rem; }
+.meter i { display: block; height: .75rem;
   border-radius: 2px; background: var(--main); }
 .bar { fill: var(--main); } .under { fill: var(--other); } .axis { stroke: var(--line); }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
@@ -326,7 +327,7 @@ def _meters(
     head += f'<th class="text">{text_head}</th>' if text_head else ""
     body = "".join(
         f"<tr><td>{escape(name)}</td><td>{n:,}</td>"
-        f'<td class="meter"><i style="width:{100 * n / top:.1f}%"></i></td>'
+        f'<td class="meter{" short" if text_head else ""}"><i style="width:{100 * n / top:.1f}%"></i></td>'
         + (f'<td class="text">{escape(text)}</td>' if text_head else "")
         + "</tr>"
         for name, n, text in rows
