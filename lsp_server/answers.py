@@ -84,6 +84,7 @@ def explained(account: Account, *, evidence: bool = False) -> dict[str, Any]:
             "text": answer.text,
             "model": answer.model,
             "score": answer.score,
+            "p": answer.p,
         }
     if explanation is not None:
         fields |= {
@@ -92,6 +93,8 @@ def explained(account: Account, *, evidence: bool = False) -> dict[str, Any]:
             "raw": explanation.raw,
             "stop": explanation.stop,
             "logprobs": explanation.logprobs,
+            "p": explanation.p,
+            "leastP": explanation.least_p,
             "segmentTokens": explanation.segment_tokens,
             "snippets": [
                 _camel(msgspec.to_builtins(snippet))

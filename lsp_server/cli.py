@@ -26,6 +26,7 @@ _COMMANDS = {
     "engine": "show, pause or stop the engine processes, delete what they saved",
     "doctor": "check the installation and fill a known hole end to end",
     "stats": "show how many suggestions were shown and accepted",
+    "score": "show what P(accept) is learned from, learn now, or forget",
     "why": "show how the last requests ended, and why there was no suggestion",
     "config": "show the settings in force, each with its origin",
 }

@@ -65,6 +65,10 @@ _REASONS: dict[str, Reason] = {
     ),
     "filtered_blank": Reason("What the model wrote is blank."),
     "rejected": Reason("The same suggestion was turned down there a moment ago."),
+    "low_score": Reason(
+        "It was less likely to be taken than you want what is shown to be.",
+        "Lower completion.target_acceptance (0 shows all), or ask for it explicitly.",
+    ),
     "answer_ms": Reason(
         "No line was ready in time.", "Raise completion.answer_ms, or take a smaller model."
     ),

@@ -126,6 +126,11 @@ class CompletionSettings(msgspec.Struct, frozen=True, kw_only=True):
         healing: whether a word that is half typed is generated anew, see engine/llama/healing.py.
         cache_mib: MiB that suggestions may take on disk, so that they are found again at the same
             text after a restart; 0 keeps none.
+        target_acceptance: unlikely suggestions are held back so that this share of the shown is
+            taken; 0 shows all, ``auto`` holds some back where ``mode`` is ``quiet``.
+        explore: share of the suggestions held back that is shown all the same, so that it is known
+            what would become of them.
+        learn: whether the user's own accepts change what is thought likely, see score/own.py.
         disabled_languages: LSP language ids without suggestions.
         max_document_bytes: larger documents get no suggestions.
     """
@@ -149,6 +154,9 @@ class CompletionSettings(msgspec.Struct, frozen=True, kw_only=True):
     prefetch: Literal["auto", "on", "off"] = "auto"
     healing: bool = True
     cache_mib: Annotated[int, Meta(ge=0, le=1024)] = 16
+    target_acceptance: Annotated[float, Meta(ge=0, lt=1)] | Literal["auto"] = "auto"
+    explore: Annotated[float, Meta(ge=0, le=1)] = 0.01
+    learn: bool = True
     disabled_languages: tuple[str, ...] = ()
     max_document_bytes: Annotated[int, Meta(ge=0)] = 4 * 1024 * 1024
 

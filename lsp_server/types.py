@@ -174,6 +174,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
         column: zero-based column of the insertion point in code points.
         replace_after: number of code points right of the cursor that the text replaces.
         score: mean log-probability of its tokens (0 is certain).
+        p: probability that it is taken; None while it is not known.
         finish_reason: why the generation ended.
         timings: see Timings.
         origin: ``engine`` or ``cache``.
@@ -189,6 +190,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     column: int
     replace_after: int = 0
     score: float = 0.0
+    p: float | None = None
     finish_reason: FinishReason = "stop"
     timings: Timings = Timings()
     origin: str = "engine"

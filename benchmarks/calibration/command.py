@@ -18,13 +18,17 @@ from rich.console import Console
 from rich.progress import track
 
 from benchmarks import options
+from benchmarks.calibration import score
 from benchmarks.calibration.data import Decisions, human, replayed
 from benchmarks.calibration.findings import Judged, findings
 from benchmarks.calibration.measures import quality
 from benchmarks.calibration.models import predictors
 from benchmarks.machine import ROOT
 from benchmarks.records import RunFile
+from lsp_server.errors import StoreError, UsageError
+from lsp_server.score.model import DATA_FILE, encode
 
+_MODEL = ROOT / "lsp_server" / "score" / DATA_FILE
 _DECISIONS = ROOT.parent / "shared" / "data" / "copilot-decisions" / "decisions.csv"
 
 
@@ -76,6 +80,16 @@ def add_parser(subparsers: Any) -> None:
         metavar="N",
         help="Use only the first N opportunities of each file, to try it out.",
     )
+    parser.add_argument(
+        "--fit",
+        nargs="?",
+        const=_MODEL,
+        type=Path,
+        metavar="FILE.json",
+        help="Fit midfill's own score to all --runs together, and write it to a file (default: "
+        "the one that midfill ships, lsp_server/score/model.json). Judge it first: without "
+        "--fit the same fit is judged on files that it did not see.",
+    )
     options.add_common(parser, model=False)
     parser.set_defaults(func=run)
 
@@ -88,6 +102,8 @@ def _positive(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Fit, judge and print."""
+    if args.fit is not None:
+        return _fit(args)
     sets = _sets(args)
     recipe = {"decisions": [decisions.key for decisions, _ in sets]}
     info = options.run_info(args, "calibration", recipe)
@@ -96,6 +112,30 @@ def run(args: argparse.Namespace) -> int:
     )
     judged = [_judge(decisions, file, args.seed, is_human) for decisions, is_human in sets]
     return options.finish(args, findings(judged, info))
+
+
+def _fit(args: argparse.Namespace) -> int:
+    """Write the model that midfill ships."""
+    if not args.runs:
+        raise UsageError(
+            "There is nothing to fit to.",
+            code="no_run",
+            hint="Name results files of the acceptance benchmark: --runs FILE.jsonl",
+        )
+    rows = score.rows_of(args.runs)
+    model = score.fit_model(rows, args.seed)
+    try:
+        args.fit.write_bytes(encode(model))
+    except OSError as error:
+        raise StoreError(
+            f"The model cannot be written to {args.fit}: {error.strerror}.",
+            code="results_unusable",
+        ) from error
+    print(
+        f"Fitted to {model.provenance.n:,} suggestions, {model.provenance.n_accepted:,} accepted; "
+        f"written to {args.fit}."
+    )
+    return 0
 
 
 def _sets(args: argparse.Namespace) -> list[tuple[Decisions, bool]]:

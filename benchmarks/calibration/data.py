@@ -18,6 +18,7 @@ from benchmarks.replay.types import Opportunity, Walk
 from benchmarks.resampling import Bools, Floats
 from benchmarks.summary import RunInfo
 from lsp_server.errors import UsageError
+from lsp_server.score.features import NAMES, features
 
 # Published logistic of a commercial assistant (2024): intercept, ln(1 + characters), mean
 # log-prob, mean log-prob of the runner-up tokens. Its term for the language is a constant here.
@@ -76,6 +77,8 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
         feature_names: of the columns of ``features``.
         features: known before showing, (opportunities, features).
         scores: ready-made scores by name, higher is surer.
+        evidence: the features that the server itself makes, (opportunities, features); None where
+            what they are made of was not recorded.
     """
 
     name: str
@@ -86,6 +89,7 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     feature_names: tuple[str, ...]
     features: Floats
     scores: dict[str, Floats]
+    evidence: Floats | None = None
 
     @property
     def n_clusters(self) -> int:
@@ -198,7 +202,17 @@ def of_walks(
             [[value(o) for _, value in _REPLAY_FEATURES] for o in opportunities], _LEAST_FEATURE
         ),
         scores=scores,
+        evidence=_evidence(opportunities, shown),
     )
+
+
+def _evidence(opportunities: Sequence[Opportunity], shown: Bools) -> Floats | None:
+    """What the server's score is made of; None unless it was recorded of all that was shown."""
+    found = [o.suggestion.evidence for o in opportunities]
+    if any(each is None for each, is_shown in zip(found, shown, strict=True) if is_shown):
+        return None
+    blank = (math.nan,) * len(NAMES)
+    return np.array([blank if each is None else features(each) for each in found])
 
 
 def _published(row: _Row) -> float:

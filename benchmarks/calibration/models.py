@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from benchmarks.calibration.data import Decisions
+from benchmarks.calibration.folds import fold_numbers, one_thread
+from benchmarks.calibration.score import ScoreFit
 from benchmarks.extras import needed
 from benchmarks.resampling import Floats
 from lsp_server.errors import UsageError
 
 # Enough folds for a large share of the data in each fit; with fewer clusters it is leave-one-out.
 MAX_FOLDS = 25
-LOGISTIC, TREES = "logistic", "boosted trees"
+LOGISTIC, TREES, SCORE = "logistic", "boosted trees", "midfill's score"
 
 
 def predictors(decisions: Decisions, seed: int) -> dict[str, Callable[[], Floats]]:
@@ -28,6 +29,9 @@ def predictors(decisions: Decisions, seed: int) -> dict[str, Callable[[], Floats
     }
     found[LOGISTIC] = lambda: cross_fit(decisions, decisions.features, _logistic, seed)
     found[TREES] = lambda: cross_fit(decisions, decisions.features, lambda: _trees(seed), seed)
+    evidence = decisions.evidence
+    if evidence is not None:
+        found[SCORE] = lambda: cross_fit(decisions, evidence, lambda: ScoreFit(seed), seed)
     return found
 
 
@@ -56,11 +60,9 @@ def cross_fit(decisions: Decisions, features: Floats, make: Callable[[], Any], s
             code="too_few_clusters",
             hint="Take a longer run, or a higher --limit.",
         )
-    fold_of = np.arange(len(names)) % min(MAX_FOLDS, len(names))
-    np.random.default_rng(seed).shuffle(fold_of)
-    folds = fold_of[np.searchsorted(names, groups)]
+    folds = fold_numbers(list(groups), MAX_FOLDS, seed)
     probabilities = np.full(len(decisions.shown), np.nan)
-    for fold in range(int(fold_of.max()) + 1):
+    for fold in range(int(folds.max()) + 1):
         train, test = shown[folds != fold], shown[folds == fold]
         outcomes = decisions.accepted[train]
         if outcomes.all() or not outcomes.any():
@@ -69,18 +71,13 @@ def cross_fit(decisions: Decisions, features: Floats, make: Callable[[], Any], s
                 code="one_outcome",
                 hint="Take a longer run, or a higher --limit.",
             )
-        with _one_thread():
-            model = make().fit(features[train], outcomes)
+        with one_thread():
+            unfitted = make()
+            # One that calibrates itself needs to know which rows belong together.
+            more = (list(groups[folds != fold]),) if isinstance(unfitted, ScoreFit) else ()
+            model = unfitted.fit(features[train], outcomes, *more)
             probabilities[test] = model.predict_proba(features[test])[:, 1]
     return probabilities
-
-
-def _one_thread() -> contextlib.AbstractContextManager[Any]:
-    """Fits this small only lose time by waiting for threads, most of all on a busy machine."""
-    with needed("The fit"):
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-    limits: contextlib.AbstractContextManager[Any] = threadpool_limits(1)
-    return limits
 
 
 def _logistic() -> Any:

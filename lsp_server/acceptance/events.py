@@ -74,6 +74,10 @@ class Shown(_Event, frozen=True, kw_only=True):
         latency_ms: from the arrival of the request to the first displayable text.
         ttft_ms: time to first token; 0 when no token was waited for (a cached suggestion).
         score: mean log-probability of its tokens (0 is certain).
+        p: probability of an accept, as it was estimated; None where it was not.
+        features: what that was estimated from, see score/features.py; None where one is not known.
+        features_version: of them; 0 for none.
+        explored: whether it was shown though it was less likely to be taken than wanted.
         evidence: how we know. ``client``: the client said so. ``answered``: assumed, because the
             client does not report what it shows. ``accepted``: it must have been, since it was
             accepted.
@@ -85,6 +89,10 @@ class Shown(_Event, frozen=True, kw_only=True):
     ttft_ms: float
     score: float
     evidence: Evidence
+    p: float | None = None
+    features: tuple[float | None, ...] = ()
+    features_version: int = 0
+    explored: bool = False
 
 
 class Continued(_Event, frozen=True, kw_only=True):

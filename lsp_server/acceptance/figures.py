@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lsp_server.acceptance.coverage import curve
 from lsp_server.acceptance.events import Event
 from lsp_server.acceptance.history import Day, days
 from lsp_server.acceptance.page import page
@@ -47,7 +48,9 @@ def as_json(
     if since_ts is not None:
         moment = datetime.datetime.fromtimestamp(since_ts, datetime.UTC)
         since = moment.isoformat(timespec="seconds")
-    return {**summarise(events, by).as_json(), "since": since}
+    found = curve(events)
+    coverage = found.as_json() if found else None
+    return {**summarise(events, by).as_json(), "coverage": coverage, "since": since}
 
 
 def as_page(
@@ -55,7 +58,8 @@ def as_page(
 ) -> str:
     """All figures as one HTML page, see ``as_json``."""
     since = local_time(since_ts) if since_ts is not None else ""
-    return page(summarise(events, by), days(events), since=since, made=datetime.datetime.now())
+    report, made = summarise(events, by), datetime.datetime.now()
+    return page(report, days(events), curve(events), since=since, made=made)
 
 
 def local_time(ts: float) -> str:

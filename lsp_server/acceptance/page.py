@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Sequence
 from html import escape
 
+from lsp_server.acceptance.coverage import Curve
 from lsp_server.acceptance.history import LATENCY_BOUNDS_MS, Day, latency_counts
 from lsp_server.acceptance.report import Report, Tally
 from lsp_server.reasons import OVERTAKEN, explain
@@ -49,12 +50,20 @@ th { font-weight: 600; color: var(--soft); font-size: .85rem; }
 """
 
 
-def page(report: Report, days: Sequence[Day], *, since: str, made: datetime.datetime) -> str:
+def page(
+    report: Report,
+    days: Sequence[Day],
+    found: Curve | None = None,
+    *,
+    since: str,
+    made: datetime.datetime,
+) -> str:
     """The whole page.
 
     Args:
         report: all figures.
         days: the same by day.
+        found: acceptance against coverage; None where too little is known.
         since: what the figures begin with, for the reader; "" for all there is.
         made: when.
     """
@@ -71,6 +80,7 @@ def page(report: Report, days: Sequence[Day], *, since: str, made: datetime.date
             "From the request to the first text; milliseconds, upper bound of each bar.",
         ),
         _latency_rates(report),
+        _coverage(found) if found else "",
         _retention(total),
         _groups(report),
         _reasons(total),
@@ -289,6 +299,35 @@ def _latency_rates(report: Report) -> str:
         if bucket.shown
     ]
     return _table(("up to ms", "shown", "accepted", "rate"), rows)
+
+
+def _coverage(found: Curve) -> str:
+    bars = [
+        (
+            f"{point.coverage:.0%} shown: {_percent(point.acceptance)} accepted",
+            [("bar", point.acceptance or 0.0)],
+        )
+        for point in found.at_coverage
+    ]
+    names = [f"{point.coverage:.0%}" for point in found.at_coverage]
+    rows = [
+        (
+            f"{level:.0%}",
+            f"{point.coverage:.0%}",
+            f"{point.n:,}",
+            "–" if point.least is None else f"{point.least:.2f}",
+        )
+        for level, point in found.at_acceptance
+    ]
+    heads = ("accepted", "coverage", "suggestions", f"shown from, {found.ranked_by}")
+    now = found.now
+    note = (
+        f"Accepted whole or in part, where only so many of the likeliest are shown. You stand at "
+        f"{now.coverage:.0%} coverage with {_percent(now.acceptance)}; {found.n_held_back:,} of "
+        f"{found.n_made:,} suggestions were held back."
+    )
+    chart = _bars(bars, names, "100 %", every_label=True)
+    return _section("Acceptance against coverage", chart + _table(heads, rows), note)
 
 
 def _groups(report: Report) -> str:

@@ -33,6 +33,7 @@ from lsp_server.acceptance.samples import Sample, Samples
 from lsp_server.acceptance.screen import Screen
 from lsp_server.positions import end_of
 from lsp_server.reasons import OVERTAKEN
+from lsp_server.score.features import VERSION
 from lsp_server.types import Completion, CompletionRequest, Edit, Position, Skip, Snapshot
 
 # How much of the text before the cursor the prefix hash covers: enough to tell positions apart,
@@ -61,6 +62,9 @@ class _Suggestion:
     latency_ms: float = 0.0
     ttft_ms: float = 0.0
     score: float = 0.0
+    p: float | None = None
+    features: tuple[float | None, ...] = ()
+    explored: bool = False
     answered: bool = False
     announced: bool = False
     shown: bool = False
@@ -76,6 +80,11 @@ class _Suggestion:
     # Its own text; ``text`` of the one that was shown first is that of whichever stands there.
     own: str = ""
     version: int = 0
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether there is a text whose probability will not come later."""
+        return bool(self.text) and (self.answered or self.p is not None)
 
 
 class AcceptanceTracker:
@@ -272,6 +281,28 @@ class AcceptanceTracker:
             )
         )
 
+    def judged(
+        self,
+        completion_id: str,
+        p: float | None,
+        features: Sequence[float] = (),
+        *,
+        explored: bool = False,
+    ) -> None:
+        """How likely a suggestion is to be taken is known.
+
+        Args:
+            completion_id: of it.
+            p: the probability; None where there is no model of it.
+            features: what that was estimated from.
+            explored: see ``Shown``.
+        """
+        suggestion = self._suggestions.get(completion_id)
+        if suggestion is not None:
+            suggestion.p = p
+            suggestion.features = tuple(_storable(value) for value in features)
+            suggestion.explored = explored
+
     def answered(self, completion: Completion, request: CompletionRequest) -> Skip | None:
         """A text was handed to the client; call it for growing partial results as well.
 
@@ -296,9 +327,9 @@ class AcceptanceTracker:
         if completion.origin == "cache" and not completion.complete:
             return None  # it may turn out to be what is left of one that was shown
         self._identify(completion, suggestion)
-        if suggestion.shown:
+        if suggestion.shown or suggestion.announced:
             self._on_screen(completion.id, suggestion)  # there may be more of it than before
-        if suggestion.announced:
+        if suggestion.announced and suggestion.is_judged:
             return self._show(completion.id, suggestion, "client")
         if self.client_announces or not completion.complete:
             return None
@@ -385,6 +416,8 @@ class AcceptanceTracker:
         self._stand(completion_id, suggestion)
         if suggestion.shown:
             self._on_screen(completion_id, suggestion)
+        if not suggestion.is_judged:
+            return None  # its probability comes with the answer, which logs it then
         return self._show(completion_id, suggestion, "client")
 
     def accepted(self, completion_id: str) -> Skip | None:
@@ -443,6 +476,8 @@ class AcceptanceTracker:
             return Skip(reason="already_accepted", message="It was accepted before.")
         if suggestion.dismissed:
             return Skip(reason="already_dismissed", message="It was dismissed before.")
+        if suggestion.announced:
+            self._show(completion_id, suggestion, "client")
         if not suggestion.shown:
             return Skip(reason="not_shown", message="It was not shown.")
         suggestion.dismissed = True
@@ -460,6 +495,9 @@ class AcceptanceTracker:
             model: the model's id, if it was chosen already.
         """
         known = self._suggestions.get(request.id)
+        if known is not None and known.announced and known.text:
+            # It stood there while it grew.
+            self._show(request.id, known, "client")
         uri = request.snapshot.uri
         if reason not in OVERTAKEN and self._newest.get(uri) == request.id:
             self._screen.unanswered(uri)
@@ -538,7 +576,11 @@ class AcceptanceTracker:
             latency_ms=suggestion.latency_ms,
             ttft_ms=suggestion.ttft_ms,
             score=suggestion.score,
-            evidence=evidence,
+            p=suggestion.p,
+            features=suggestion.features,
+            features_version=VERSION if suggestion.features else 0,
+            explored=suggestion.explored,
+            evidence="client" if suggestion.announced else evidence,
         )
         self._on_screen(completion_id, suggestion)
         return None
@@ -571,6 +613,11 @@ class AcceptanceTracker:
             after="",
             after_s=0.0,
         )
+
+
+def _storable(value: float) -> float | None:
+    """A feature with as many digits as matter."""
+    return None if value != value else float(f"{value:.5g}")
 
 
 def _on_loop(seconds: float, call: Callable[[], None]) -> Timer:

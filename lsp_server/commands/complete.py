@@ -326,6 +326,13 @@ def _dropped_row(dropped: Dropped) -> tuple[str, ...]:
     return (dropped.reason, snippet.origin, score, snippet.path, first[:_MAX_DROPPED_CHARS])
 
 
+def _score(explanation: Explanation) -> list[tuple[str, str]]:
+    if explanation.p is None:
+        return []
+    least = f"; shown from {explanation.least_p:.2f}" if explanation.least_p else ""
+    return [("P(accept)", f"{explanation.p:.2f}{least}")]
+
+
 def _figures(explanation: Explanation, result: Completion | Skip) -> list[tuple[str, str]]:
     from lsp_server.types import Skip
 
@@ -340,6 +347,7 @@ def _figures(explanation: Explanation, result: Completion | Skip) -> list[tuple[
         ("cursor", f"in {scope.kind}, {where}, {extent}"),
         ("prompt", f"{sum(explanation.segment_tokens)} tokens ({counts})"),
         ("ended by", explanation.stop),
+        *_score(explanation),
     ]
     if isinstance(result, Skip):
         raw = json.dumps(explanation.raw, ensure_ascii=False)

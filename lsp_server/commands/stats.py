@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 from lsp_server.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lsp_server.acceptance.coverage import Curve
     from lsp_server.acceptance.events import Event
     from lsp_server.acceptance.report import GroupBy, Report, Tally
 
@@ -76,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
     if args.clear:
         return _clear(assume_yes=args.yes, as_json=args.json)
     from lsp_server.acceptance import figures
+    from lsp_server.acceptance.coverage import curve
     from lsp_server.acceptance.report import summarise
     from lsp_server.acceptance.store import read_events
 
@@ -95,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     report = summarise(events, by)
     if report.total.requested or report.total.shown:
-        _print_table(report, since_ts)
+        _print_table(report, curve(events), since_ts)
     else:
         _print_nothing_yet(since_ts)
     return 0
@@ -145,6 +149,7 @@ def _groupings(text: str) -> tuple[GroupBy, ...]:
 def _clear(*, assume_yes: bool, as_json: bool) -> int:
     from lsp_server.acceptance import sample_store
     from lsp_server.acceptance.store import clear_events
+    from lsp_server.score import own as learned
 
     if not assume_yes:
         if not sys.stdin.isatty():
@@ -159,6 +164,8 @@ def _clear(*, assume_yes: bool, as_json: bool) -> int:
             return 1
     n_deleted = clear_events()
     sample_store.clear()
+    # It was learned from those events.
+    learned.reset()
     if as_json:
         _print_json({"deleted": n_deleted})
     else:
@@ -248,7 +255,7 @@ def _print_nothing_yet(since_ts: float | None) -> None:
     )
 
 
-def _print_table(report: Report, since_ts: float | None) -> None:
+def _print_table(report: Report, found: Curve | None, since_ts: float | None) -> None:
     from lsp_server.commands.output import console, print_rows
 
     total = report.total
@@ -275,6 +282,8 @@ def _print_table(report: Report, since_ts: float | None) -> None:
             for figures in [each.as_json()]
         ]  # fmt: skip
         print_rows(rows, to=out, styles=["bold", *[""] * len(total.retention)])
+    if found is not None:
+        _print_curve(found, out)
     notes = []
     if total.n_accepted_chars:
         notes.append(f"{total.n_accepted_chars:,} characters accepted.")
@@ -352,6 +361,37 @@ def _print_latency(report: Report) -> None:
         for bucket in buckets
     ]
     print_rows(rows, to=out, styles=["bold", *[""] * len(rows)])
+
+
+def _print_curve(found: Curve, out: Console) -> None:
+    from lsp_server.commands.output import print_rows
+
+    out.print(f"\nWhat would be accepted if less were shown, by {found.ranked_by}\n")
+    rows = [("coverage", "accepted", "95 % CI", "suggestions", "shown from")]
+    rows += [
+        (
+            f"{point.coverage:.0%}",
+            _share(point.acceptance),
+            "–" if point.ci95 is None else f"{point.ci95[0]:.0%}–{point.ci95[1]:.0%}",
+            f"{point.n:,}" if point.acceptance is not None else "–",
+            "–" if point.least is None else f"{point.least:.2f}",
+        )
+        for point in found.at_coverage
+    ]
+    print_rows(rows, to=out, styles=["bold"])
+    reached = ", ".join(
+        f"{level:.0%} accepted at {point.coverage:.0%} coverage"
+        for level, point in found.at_acceptance
+    )
+    out.print(f"\nReached: {reached}.")
+    now = found.now
+    out.print(
+        f"You stand at {now.coverage:.0%} coverage with {_share(now.acceptance)} accepted, whole "
+        f"or in part; {found.n_held_back:,} of {found.n_made:,} suggestions were held back "
+        "(completion.target_acceptance)."
+    )
+    if found.ece is not None:
+        out.print(f"P(accept) is {found.ece:.1%} off on average (expected calibration error).")
 
 
 def _cells(tally: Tally) -> tuple[str, ...]:

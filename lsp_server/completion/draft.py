@@ -36,6 +36,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         evidence: what the score is made of; None where there is nothing to show.
         origin: ``engine``, or ``cache`` where an earlier request's stream, or one that was kept on
             disk, says it.
+        p: probability that it is taken; None where that is not known.
+        least_p: the least probability that is shown.
     """
 
     context: FileContext
@@ -48,6 +50,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     timings: Timings = Timings()
     evidence: Evidence | None = None
     origin: str = "engine"
+    p: float | None = None
+    least_p: float = 0.0
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,7 +161,14 @@ class Draft:
             n_generated=len(self._tokens),
         )
 
-    def completion(self, *, complete: bool, identity: str = "") -> Completion:
+    @property
+    def has_line(self) -> bool:
+        """Whether the first line to show is whole."""
+        return bool(self.text) and (bool(self.stop) or "\n" in self.text.lstrip())
+
+    def completion(
+        self, *, complete: bool, identity: str = "", p: float | None = None
+    ) -> Completion:
         """The suggestion as it stands."""
         eol = self.request.snapshot.eol
         logprobs = self._logprobs
@@ -167,6 +178,7 @@ class Draft:
             line=self.request.line,
             column=self.request.column,
             score=sum(logprobs) / len(logprobs) if logprobs else 0.0,
+            p=p,
             finish_reason="cut" if self.stop else self._finish,
             timings=self.timings,
             origin=self.origin,
@@ -224,8 +236,10 @@ class Draft:
         related: Chosen,
         prompt: Prompt,
         evidence: Evidence | None = None,
+        p: float | None = None,
+        least_p: float = 0.0,
     ) -> Explanation:
-        """What went into it."""
+        """What went into it; see Explanation."""
         return Explanation(
             context=context,
             related=related,
@@ -237,6 +251,8 @@ class Draft:
             timings=self.timings,
             evidence=evidence,
             origin=self.origin,
+            p=p,
+            least_p=least_p,
         )
 
 

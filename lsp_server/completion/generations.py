@@ -82,6 +82,8 @@ class Generation:
         self._raw = bytearray()
         self._finish: FinishReason | None = None
         self._n_shown = 0
+        # Bytes of it up to the end of what has stood before the user's eyes.
+        self.n_seen = 0
         self._error: Exception | None = None
         self._more = asyncio.Event()
         self._n_followers = 0
@@ -423,6 +425,23 @@ class Source:
             on_fresh=lambda: generation.shaped(len(typed), behind, fresh),
         )
         return self._onward
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether what goes on at the place stands before the user's eyes already."""
+        found = self._found
+        return found is not None and len(found.typed) < found.generation.n_seen
+
+    def seen(self, shown: str) -> None:
+        """A text is handed to the client.
+
+        Args:
+            shown: see ``identity``.
+        """
+        if self._found is not None:
+            generation, typed = self._found
+            n_bytes = len(typed) + len(shown.encode("utf-8", "replace"))
+            generation.n_seen = max(generation.n_seen, n_bytes)
 
     def identity(self, shown: str) -> str:
         """Names what is shown: the same from wherever in it the request came.

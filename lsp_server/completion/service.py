@@ -13,6 +13,7 @@ from typing import Any
 
 from context.types import FileContext, Prompt
 from lsp_server import __version__
+from lsp_server.acceptance import learning
 from lsp_server.acceptance.log import EventLog
 from lsp_server.acceptance.sample_store import SampleStore
 from lsp_server.acceptance.tracker import AcceptanceTracker
@@ -27,11 +28,13 @@ from lsp_server.completion.prompting import Prompts
 from lsp_server.completion.rejections import Rejections
 from lsp_server.completion.rhythm import Rhythm
 from lsp_server.completion.scheduler import Scheduler
+from lsp_server.completion.showing import Judge, Verdict
 from lsp_server.completion.suggestion_cache import SuggestionCache, key_of
 from lsp_server.completion.warmup import Spot
 from lsp_server.engine import pause
 from lsp_server.errors import MidfillError
-from lsp_server.score.history import History
+from lsp_server.score import scorer
+from lsp_server.score.evidence import Evidence
 from lsp_server.settings import Resolved, Settings
 from lsp_server.types import (
     Completion,
@@ -51,6 +54,8 @@ from lsp_server.workspace.workspaces import OnProgress, Workspaces
 log = logging.getLogger("midfill.completion")
 
 _MAX_SHORT_LINES = 100
+# Fitting takes a second or two of a thread.
+_LEARN_AFTER_S = 60.0
 
 
 class CompletionService:
@@ -95,7 +100,8 @@ class CompletionService:
         self._prompts = Prompts(self._engine, self._workspaces, at_once=one_shot)
         self._rhythm = Rhythm()
         self._rejections = Rejections()
-        self._history = History()
+        self._learning: asyncio.Task[None] | None = None
+        self._judge = Judge(scorer.load(own=self._settings.completion.learn))
         self._one_shot = one_shot
         self._keeps_suggestions = keeps_suggestions
         self._generations = Generations()
@@ -132,6 +138,7 @@ class CompletionService:
         self._settings = self._engine.settings = self.resolved.settings
         self._scheduler.debounce_ms = self._settings.completion.debounce_ms
         self._workspaces.settings = self._settings.context
+        self._judge.scorer = scorer.load(own=self._settings.completion.learn)
         self._generations.clear()
         self._suggestions.limit(self._cache_bytes)
 
@@ -157,6 +164,17 @@ class CompletionService:
                 if pause.is_paused()
                 else Status(kind="Normal")
             )
+        if self._event_log is not None and self._settings.completion.learn:
+            self._learning = asyncio.create_task(self._learn())
+
+    async def _learn(self) -> None:
+        """Learn from the user's decisions, once the editor has settled."""
+        await asyncio.sleep(_LEARN_AFTER_S)
+        try:
+            await asyncio.to_thread(learning.learn)
+        except MidfillError as error:
+            log.warning("nothing was learned: %s", error)
+        self._judge.scorer = scorer.load(own=self._settings.completion.learn)
 
     async def complete(
         self,
@@ -231,7 +249,7 @@ class CompletionService:
 
     async def accepted(self, completion_id: str) -> None:
         """The user took a suggestion; returns once that is stored."""
-        self._history.accepted(self._alternatives.first_of(completion_id))
+        self._judge.history.accepted(self._alternatives.first_of(completion_id))
         self._alternatives.looked_at(completion_id)
         if self._tracker:
             self._tracker.accepted(completion_id)
@@ -246,14 +264,14 @@ class CompletionService:
 
     def partially_accepted(self, completion_id: str, n_utf16: int) -> None:
         """The user took the first ``n_utf16`` UTF-16 units of a suggestion."""
-        self._history.accepted(self._alternatives.first_of(completion_id))
+        self._judge.history.accepted(self._alternatives.first_of(completion_id))
         self._alternatives.looked_at(completion_id)
         if self._tracker:
             self._tracker.partially_accepted(completion_id, n_utf16)
 
     def dismissed(self, completion_id: str) -> None:
         """The user turned a suggestion down."""
-        self._history.dismissed(self._alternatives.first_of(completion_id))
+        self._judge.history.dismissed(self._alternatives.first_of(completion_id))
         self._rejections.rejected(completion_id)
         self._alternatives.dismissed(completion_id)
         if self._tracker:
@@ -350,6 +368,8 @@ class CompletionService:
         """End all requests, leave the engine, store all events."""
         self._scheduler.cancel_all()
         self._ahead.cancel()
+        if self._learning is not None:
+            self._learning.cancel()
         await self._generations.aclose()
         await self._suggestions.aclose()
         await self._workspaces.aclose()
@@ -399,15 +419,32 @@ class CompletionService:
             whole = self._prompts.at(request, read=read).prompt if is_known else prompt
             return self._engine.generate(whole)
 
+        past = self._judge.history.past(request.snapshot.uri, request.line)
+
+        def evidence() -> Evidence:
+            return draft.evidence(context, found.chosen, past, source.n_typed_chars)
+
+        verdict = self._judge.verdict(self._settings.completion, request, lambda: source.is_seen)
         stream, is_news = source.chunks(begin), False
         async with contextlib.aclosing(stream):
             async for chunk in stream:
                 draft.origin = source.origin
                 is_news = draft.take(chunk) or is_news
+                if draft.has_line:
+                    verdict.look(evidence)
+                if verdict.hides:
+                    break
                 may_show = is_news and not source.is_whole and not source.is_behind
-                if may_show and on_partial and not self._was_rejected(draft, context):
+                if (
+                    may_show
+                    and on_partial
+                    and not verdict.waits
+                    and not self._was_rejected(draft, context)
+                ):
                     is_news = False
-                    partial = draft.completion(complete=False)
+                    partial = draft.completion(complete=False, p=verdict.p)
+                    source.seen(draft.raw_shown)
+                    self._judged(request, verdict)
                     if self._tracker:
                         self._tracker.answered(partial, request)
                     on_partial(partial)
@@ -415,21 +452,24 @@ class CompletionService:
                     break
                 if not on_partial and time.monotonic() > answer_by_s and draft.keep_whole_lines():
                     break
-            if draft.stop:
+            if draft.stop or verdict.hides:
                 source.cut(draft.raw_shown)
         draft.close()
+        if draft.text:
+            verdict.look(evidence)
         if draft.text and source.origin == "engine":
             self._rhythm.answered(1000 * (draft.shown_s - asked_s))
-        past = self._history.past(request.snapshot.uri, request.line)
-        evidence = draft.evidence(context, found.chosen, past, source.n_typed_chars)
-        on_explain(draft.explain(context, found.chosen, prompt, evidence if draft.text else None))
+        made_of = evidence() if draft.text else None
+        on_explain(draft.explain(context, found.chosen, prompt, made_of, verdict.p, verdict.least))
         spot = Spot(snapshot=request.snapshot, line=request.line, column=request.column)
-        shown = draft.completion(complete=True).text
+        shown = "" if verdict.hides else draft.completion(complete=True).text
         self._ahead.shown(spot, shown, settled=found.chosen.settled)
         if not draft.text:
             return Skip(reason=draft.empty_reason, message="The model has nothing to add here.")
         if self._was_rejected(draft, context, complete=True):
             return Skip(reason="rejected", message="It was turned down here a moment ago.")
+        if verdict.hides:
+            return verdict.skip
         if key and draft.stop != "answer_ms" and (said := source.saved()):
             self._suggestions.put(key, said)
         self._rejections.made(
@@ -437,10 +477,21 @@ class CompletionService:
         )
         self._accounts.displayable(draft)
         identity = source.identity(draft.raw_shown)
-        self._history.made(
-            request.id, request.snapshot.uri, request.line, draft.text, identity=identity
+        source.seen(draft.raw_shown)
+        self._judge.history.made(
+            *(request.id, request.snapshot.uri, request.line, draft.text),
+            identity=identity,
+            p=verdict.p,
         )
-        return draft.completion(complete=True, identity=identity)
+        self._judged(request, verdict)
+        return draft.completion(complete=True, identity=identity, p=verdict.p)
+
+    def _judged(self, request: CompletionRequest, verdict: Verdict) -> None:
+        """Have it logged how likely a suggestion is to be taken, once that is known."""
+        if self._tracker and verdict.features:
+            self._tracker.judged(
+                request.id, verdict.p, verdict.features, explored=verdict.explored
+            )
 
     @property
     def _cache_bytes(self) -> int:

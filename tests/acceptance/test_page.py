@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from lsp_server.acceptance.coverage import curve
 from lsp_server.acceptance.events import Ended, Ending, Event, Failed, Retained, Written
 from lsp_server.acceptance.history import LATENCY_BOUNDS_MS, days, latency_counts
 from lsp_server.acceptance.page import page
@@ -113,6 +114,22 @@ def test_the_page_says_how_suggestions_ended() -> None:
     assert " 1 that were superseded within half a second are left out" in text
     assert "2026-03-03: 90 written, 24 of suggestions" in text
     assert "2026-03-02: 0 shown, 0 accepted" in text
+    checker = Checker()
+    checker.feed(text)
+    assert checker.open == []
+
+
+def test_the_page_shows_the_coverage_curve() -> None:
+    """A bar for each coverage, where acceptances are reached, and where the user stands."""
+    events: list[Event] = []
+    for number in range(30):
+        events.append(msgspec.structs.replace(shown(str(number)), p=1 - number / 40))
+        if number < 15:
+            events.append(accepted(str(number)))
+    text = page(summarise(events), days(events), curve(events), since="", made=MADE)
+    assert "Acceptance against coverage" in text
+    assert "50% shown: 100% accepted" in text
+    assert "You stand at 100% coverage with 50%" in text
     checker = Checker()
     checker.feed(text)
     assert checker.open == []

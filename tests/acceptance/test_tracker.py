@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import pytest
 
@@ -14,10 +16,12 @@ from lsp_server.acceptance.events import (
     Retained,
     Shown,
     Written,
+    to_row,
 )
 from lsp_server.acceptance.salt import TextHasher
 from lsp_server.acceptance.tracker import AcceptanceTracker
-from lsp_server.types import Edit, Position, Skip
+from lsp_server.score.features import VERSION
+from lsp_server.types import Completion, Edit, Position, Skip
 from tests.acceptance.makers import ListLog, completion, request
 from tests.acceptance.test_retention import Clock
 
@@ -148,7 +152,7 @@ def test_only_notified_ones_count_once_the_client_notifies(bench: Bench) -> None
 
 
 def test_show_notification_before_the_answer(bench: Bench) -> None:
-    """A client that shows a partial result first is logged with the size known by then."""
+    """A client that shows a partial result first is logged with the size of the whole."""
     asked = request()
     bench.tracker.requested(asked)
     bench.now_s = 100.05
@@ -157,7 +161,7 @@ def test_show_notification_before_the_answer(bench: Bench) -> None:
     bench.tracker.shown("c1")
     bench.tracker.answered(completion(text="return a + b"), asked)
     shown = [event for event in bench.log.events if isinstance(event, Shown)]
-    assert [(event.n_chars, event.evidence) for event in shown] == [(6, "client")]
+    assert [(event.n_chars, event.evidence) for event in shown] == [(12, "client")]
     assert shown[0].latency_ms == pytest.approx(50.0)
 
 
@@ -188,6 +192,55 @@ def test_one_shown_per_suggestion(bench: Bench) -> None:
     assert reason(bench.tracker.shown("c1")) == "already_shown"
     assert reason(bench.tracker.shown("c1")) == "already_shown"
     assert bench.log.kinds == ["Requested", "Shown"]
+
+
+def judged(p: float | None, *, complete: bool = True) -> Completion:
+    """A suggestion with a probability."""
+    return msgspec.structs.replace(completion(complete=complete), p=p)
+
+
+def shows(bench: Bench) -> list[Shown]:
+    """The events of that kind."""
+    return [event for event in bench.log.events if isinstance(event, Shown)]
+
+
+def test_what_the_probability_was_made_from_is_logged(bench: Bench) -> None:
+    """As numbers; what is not known is null, since JSON has no NaN."""
+    asked = request()
+    bench.tracker.requested(asked)
+    bench.tracker.answered(judged(0.4), asked, (1.23456789, math.nan), True)
+    (shown,) = shows(bench)
+    assert (shown.p, shown.explored) == (0.4, True)
+    assert shown.features == (1.2346, None)
+    assert shown.features_version == VERSION
+    assert msgspec.json.decode(to_row(shown)[-1])["features"] == [1.2346, None]
+
+
+def test_what_grows_is_logged_once_its_probability_is_known(bench: Bench) -> None:
+    """A client may announce it before; what is known at the end is in the log."""
+    asked = request()
+    bench.tracker.requested(asked)
+    bench.tracker.answered(judged(None, complete=False), asked)
+    assert bench.tracker.shown("c1") is None
+    assert shows(bench) == []
+    bench.tracker.answered(judged(0.7, complete=False), asked, (1.0,))
+    bench.tracker.answered(judged(0.7), asked, (1.0,))
+    assert [event.p for event in shows(bench)] == [0.7]
+
+
+@pytest.mark.parametrize("end", ["accepted", "dismissed", "failed"])
+def test_what_ended_while_it_grew_was_shown(bench: Bench, end: str) -> None:
+    """Its probability is not known then."""
+    asked = request()
+    bench.tracker.requested(asked)
+    bench.tracker.answered(judged(None, complete=False), asked)
+    bench.tracker.shown("c1")
+    if end == "failed":
+        bench.tracker.failed(asked, "cancelled")
+    else:
+        getattr(bench.tracker, end)("c1")
+    assert bench.log.kinds == ["Requested", "Shown", end.capitalize()]
+    assert [(event.p, event.evidence) for event in shows(bench)] == [(None, "client")]
 
 
 def test_accept_counts_once(bench: Bench) -> None:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from lsp_server.acceptance.events import Ended, Event, to_row
@@ -85,6 +86,24 @@ def test_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert "95 % CI" in printed
     assert "2 of 2 shown are assumed" in printed
     assert "12 characters accepted" in printed
+
+
+def test_the_coverage_curve(capsys: pytest.CaptureFixture[str]) -> None:
+    """Acceptance at each coverage, where levels are reached, and where the user stands."""
+    events: list[Event] = []
+    for number in range(30):
+        events.append(msgspec.structs.replace(shown(str(number)), p=1 - number / 40))
+        if number < 15:
+            events.append(accepted(str(number)))
+    fill(*events)
+    run()
+    printed = capsys.readouterr().out
+    assert "by P(accept)" in printed
+    assert "92% accepted at 53% coverage" in printed
+    assert "You stand at 100% coverage with 50% accepted" in printed
+    run("--json")
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["coverage"]["at_coverage"][2]["acceptance"] == 1.0
 
 
 def test_since_leaves_out_older_events(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,206 @@
+"""Fits the model that midfill comes with, from replays, with the server's own features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.calibration.folds import fold_numbers, one_thread
+from benchmarks.extras import needed
+from benchmarks.records import read_run
+from benchmarks.replay import metrics
+from benchmarks.replay.types import Walk
+from benchmarks.resampling import Bools, Floats
+from benchmarks.summary import RunInfo
+from lsp_server.errors import UsageError
+from lsp_server.score.evidence import Evidence
+from lsp_server.score.features import NAMES, features
+from lsp_server.score.fit import Prior, logistic
+from lsp_server.score.model import Node, Provenance, ScoreModel, Tree
+
+# Fixed, not searched: about a thousand rows carry a ridge this strong and trees this shallow.
+RIDGE_C = 0.05
+_TREES: dict[str, Any] = {
+    "max_depth": 3,
+    "learning_rate": 0.05,
+    "max_iter": 80,
+    "min_samples_leaf": 15,
+    "l2_regularization": 5.0,
+    "early_stopping": False,
+}
+TREES_SHARE = 0.5
+_N_INNER = 5
+_N_QUANTILES = 201
+# Of the machine that replayed, or always the same there: the user's own fit may use them.
+_LEFT_OUT = frozenset({"log_latency", "other_files"})
+_PLATT = (Prior(1.0, 1.0), Prior(0.0, 1.0))
+
+
+class Rows(NamedTuple):
+    """Suggestions that were shown.
+
+    Args:
+        features: (rows, features); NaN where one is not known.
+        accepted: A-line.
+        clusters: project and file of each.
+        runs: what they come from.
+    """
+
+    features: Floats
+    accepted: Bools
+    clusters: tuple[str, ...]
+    runs: tuple[RunInfo, ...]
+
+
+def rows_of(paths: Sequence[Path]) -> Rows:
+    """The suggestions of results files of the acceptance benchmark.
+
+    Raises:
+        UsageError: there is no such file, it is no run, or it records no evidence
+            (``no_evidence``).
+    """
+    found: list[tuple[Evidence, bool, str]] = []
+    runs = []
+    for path in paths:
+        run, walks = read_run(path, Walk)
+        runs.append(run)
+        mode = metrics.main_mode(walks)
+        data = metrics.sample([walk for walk in walks if walk.suffix == mode])
+        for walk, opportunity in data.cases:
+            evidence = opportunity.suggestion.evidence
+            if opportunity.suggestion.text and evidence is not None:
+                found.append((evidence, metrics.matches(opportunity), walk.cluster))
+    if not found:
+        raise UsageError(
+            "The runs do not record what a score is made of.",
+            code="no_evidence",
+            hint="Replay again: python -m benchmarks acceptance",
+        )
+    return Rows(
+        np.array([features(evidence) for evidence, _, _ in found]),
+        np.array([accepted for _, accepted, _ in found], dtype=np.bool_),
+        tuple(cluster for _, _, cluster in found),
+        tuple(runs),
+    )
+
+
+def provenance(rows: Rows) -> Provenance:
+    """Where a model comes from that is fitted to these rows."""
+    return Provenance(
+        corpus="; ".join(dict.fromkeys(str(run.options.get("corpus", "")) for run in rows.runs)),
+        n=len(rows.accepted),
+        n_accepted=int(rows.accepted.sum()),
+        date=datetime.now(UTC).date().isoformat(),
+        model=", ".join(run.model for run in rows.runs),
+        model_sha256=", ".join(run.model_sha256 for run in rows.runs),
+        commit=", ".join(dict.fromkeys(run.commit for run in rows.runs)),
+    )
+
+
+class ScoreFit:
+    """The fit of the shipped model as a classifier, so that it can be judged like others.
+
+    Args:
+        seed: of which clusters share a fold.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self.model: ScoreModel | None = None
+
+    def fit(self, values: Floats, accepted: Bools, clusters: Sequence[str]) -> ScoreFit:
+        """Fit, and calibrate on folds that the fit did not see."""
+        folds = fold_numbers(clusters, _N_INNER, self._seed)
+        logits = np.zeros(len(accepted))
+        for fold in np.unique(folds):
+            train, test = folds != fold, folds == fold
+            part = _uncalibrated(values[train], accepted[train], self._seed)
+            logits[test] = [part.logit(row) for row in values[test].tolist()]
+        slope, shift = logistic([logits.tolist(), [1.0] * len(logits)], accepted.tolist(), _PLATT)
+        found = _uncalibrated(values, accepted, self._seed)
+        probabilities = 1 / (1 + np.exp(-(slope * logits + shift)))
+        quantiles = np.quantile(probabilities, np.linspace(0, 1, _N_QUANTILES))
+        self.model = _changed(
+            found,
+            slope=slope,
+            shift=shift,
+            quantiles=tuple(round(float(p), 5) for p in quantiles),
+        )
+        return self
+
+    def predict_proba(self, values: Floats) -> Floats:
+        """Probabilities, (rows, 2), from the very code that the server runs."""
+        assert self.model is not None
+        p = np.array([self.model.probability(row) for row in values.tolist()])
+        return np.column_stack([1 - p, p])
+
+
+def fit_model(rows: Rows, seed: int) -> ScoreModel:
+    """The model to ship."""
+    with one_thread():
+        model = ScoreFit(seed).fit(rows.features, rows.accepted, rows.clusters).model
+    assert model is not None
+    return _changed(model, provenance=provenance(rows))
+
+
+def _changed(model: ScoreModel, **fields: Any) -> ScoreModel:
+    import msgspec
+
+    return msgspec.structs.replace(model, **fields)
+
+
+def _uncalibrated(values: Floats, accepted: Bools, seed: int) -> ScoreModel:
+    """A logistic and trees of the same rows, mixed."""
+    with needed("The fit"):
+        from sklearn.ensemble import HistGradientBoostingClassifier
+        from sklearn.linear_model import LogisticRegression
+    used = np.array([name not in _LEFT_OUT for name in NAMES])
+    values = np.where(used, values, np.nan)
+    known = ~np.isnan(values)
+    n_known = np.maximum(known.sum(axis=0), 1)
+    means = np.where(known, values, 0.0).sum(axis=0) / n_known
+    spread = np.where(known, values - means, 0.0)
+    scales = np.sqrt((spread**2).sum(axis=0) / n_known)
+    blank = ScoreModel(
+        means=tuple(round(float(x), 6) for x in means),
+        scales=tuple(round(float(x), 6) for x in scales),
+        weights=(0.0,) * len(NAMES),
+        bias=0.0,
+        provenance=Provenance(corpus="", n=0, n_accepted=0, date=""),
+    )
+    standard = np.array([blank.standard(row) for row in values.tolist()])
+    linear = LogisticRegression(C=RIDGE_C, max_iter=2000).fit(standard, accepted)
+    trees = HistGradientBoostingClassifier(random_state=seed, **_TREES).fit(values, accepted)
+    return _changed(
+        blank,
+        weights=tuple(round(float(x), 6) for x in linear.coef_[0]),
+        bias=float(linear.intercept_[0]),
+        trees=exported(trees),
+        trees_bias=float(trees._baseline_prediction.ravel()[0]),
+        trees_share=TREES_SHARE,
+    )
+
+
+def exported(trees: Any) -> tuple[Tree, ...]:
+    """scikit-learn's trees as plain nodes.
+
+    Args:
+        trees: a fitted HistGradientBoostingClassifier of two classes, without categories.
+    """
+    return tuple(tuple(_node(node) for node in stage[0].nodes) for stage in trees._predictors)
+
+
+def _node(node: Any) -> Node:
+    if node["is_leaf"]:
+        return Node(-1, value=round(float(node["value"]), 6))
+    return Node(
+        int(node["feature_idx"]),
+        float(node["num_threshold"]),
+        int(node["left"]),
+        int(node["right"]),
+        bool(node["missing_go_to_left"]),
+    )

@@ -1,0 +1,118 @@
+"""A suggestion as numbers."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from lsp_server.score.evidence import Evidence, Past, Token
+from lsp_server.score.features import NAMES, features, first_line
+from tests.score.makers import evidence
+
+
+def values(known: Evidence) -> dict[str, float]:
+    """Features by name."""
+    return dict(zip(NAMES, features(known), strict=True))
+
+
+def test_every_feature_has_a_name() -> None:
+    """As many numbers as names, and no name twice."""
+    assert len(features(evidence())) == len(NAMES) == len(set(NAMES))
+
+
+def test_nothing_is_made_of_nothing() -> None:
+    """Evidence without tokens, names or history gives numbers, not errors."""
+    found = features(Evidence(text=""))
+    assert all(isinstance(value, float | int) for value in found)
+
+
+def test_the_first_line_has_its_own_tokens() -> None:
+    """Tokens of later lines say nothing of the first one."""
+    found = values(evidence("ab\ncd", -1.0, -2.0, -4.0, -8.0, -8.0))
+    assert found["logprob_sum"] == -3.0
+    assert found["logprob_end"] == -4.0
+    assert found["logprob_least"] == -2.0
+    assert found["log_chars"] == pytest.approx(math.log(3))
+
+
+def test_more_lines_change_nothing() -> None:
+    """The score of the first line is that of the whole suggestion: nothing flickers."""
+    tokens = tuple(Token(end, -0.2, 1.0, 0.5) for end in (3, 6, 7, 9, 12))
+    first = Evidence(text="abcdef", raw="abcdef\n", tokens=tokens[:3])
+    whole = Evidence(text="abcdef\nghijk", raw="abcdef\nghijk", tokens=tokens)
+    assert features(first) == pytest.approx(features(whole), nan_ok=True)
+
+
+def test_how_sure_the_end_of_the_line_is() -> None:
+    """By the token that ends it, by the model's own end, or not at all where a filter cut it."""
+    ended = evidence("done", -0.1, end_logprob=-0.7)
+    cut = evidence("done", -0.1, -0.1, raw="done)xyz")
+    merged = evidence("done", -0.1, raw="done\n")
+    assert first_line(ended).end_logprob == -0.7
+    assert first_line(cut).end_logprob is None
+    assert first_line(merged).end_logprob == 0.0
+    assert math.isnan(values(cut)["p_end"])
+    assert values(cut)["end_known"] == 0.0
+
+
+def test_engines_that_tell_no_alternatives() -> None:
+    """Margins and entropies are unknown then, not zero."""
+    known = Evidence(text="x", raw="x", tokens=(Token(1, -0.5),))
+    found = values(known)
+    assert math.isnan(found["margin_least"])
+    assert math.isnan(found["entropy_sum"])
+    assert found["logprob_sum"] == -0.5
+
+
+def test_what_was_written_before() -> None:
+    """Names, lines and beginnings that stand in the prompt are known."""
+    around = "total = compute(first)\nresult = compute(second)\n"
+    known = values(evidence("compute(first)", before=around + "total = ", line_before="total = "))
+    new = values(evidence("invented(thing)", before=around + "total = ", line_before="total = "))
+    assert (known["known_names"], known["line_known"], known["goes_on_as_before"]) == (1, 1, 1)
+    assert (new["line_known"], new["n_new_names"]) == (0.0, 2.0)
+    assert new["known_names"] < 1
+
+
+def test_other_files_know_names_too() -> None:
+    """What was put into the prompt from elsewhere counts."""
+    found = values(evidence("invented(thing)", elsewhere=("def invented(thing): ...",)))
+    assert found["known_names"] == 1.0
+    assert found["other_files"] == 1.0
+
+
+def test_a_half_typed_word_counts_as_a_whole() -> None:
+    """The name is what was typed of it and what is suggested."""
+    typed = values(
+        evidence("ute(x)", line_before="a = comp", before="def compute(x): ...\na = comp")
+    )
+    assert typed["inside_word"] == 1.0
+    assert typed["known_names"] == 1.0
+
+
+def test_brackets_and_ends() -> None:
+    """A statement that is complete, one that stays open, one that closes too much."""
+    assert values(evidence("f(x)"))["balanced"] == 1.0
+    assert values(evidence("f(x"))["balanced"] == 0.0
+    assert values(evidence("x))"))["balanced"] == 0.0
+    assert values(evidence("f(')')"))["balanced"] == 1.0
+    assert values(evidence("if x:"))["ends_colon"] == 1.0
+
+
+def test_recent_accepts_weigh_more() -> None:
+    """An accept a moment ago says more than one before many rejects, and fades with time."""
+    taken, left = Past(True, 1.0), Past(False, 1.0)
+    lately = values(evidence(history=(taken, left, left, left)))["taken_lately"]
+    before = values(evidence(history=(left, left, left, taken)))["taken_lately"]
+    old = values(evidence(history=(Past(True, 7200.0), left, left, left)))["taken_lately"]
+    assert lately > before
+    assert lately > old
+    assert values(evidence())["taken_lately"] == pytest.approx(0.35)
+
+
+def test_what_was_turned_down_in_the_line() -> None:
+    """Only suggestions of the cursor's line count."""
+    here, there = Past(False, 1.0, True), Past(False, 1.0, False)
+    found = values(evidence(history=(here, here, there)))["log_turned_down_here"]
+    assert found == pytest.approx(math.log(3))
