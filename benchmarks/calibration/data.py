@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from benchmarks.calibration.past import history
 from benchmarks.records import read_run
 from benchmarks.replay import metrics
 from benchmarks.replay.text import lines_of
@@ -79,6 +80,8 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
         scores: ready-made scores by name, higher is surer.
         evidence: the features that the server itself makes, (opportunities, features); None where
             what they are made of was not recorded.
+        past: features of the developer's earlier decisions, (opportunities, features); None where
+            nobody decided.
     """
 
     name: str
@@ -90,6 +93,7 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     features: Floats
     scores: dict[str, Floats]
     evidence: Floats | None = None
+    past: Floats | None = None
 
     @property
     def n_clusters(self) -> int:
@@ -100,8 +104,8 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
 def human(path: Path, *, limit: int | None = None) -> Decisions:
     """Decisions of developers from a CSV file, a row each.
 
-    Not used: shares edited later (known after the accept only), the number of the decision in its
-    session, and the time from request to display: it goes up to minutes, so that it says when
+    What came of a developer's earlier decisions is in ``past``. Not used: shares edited later (known
+    after the accept only), and the time from request to display: it goes up to minutes, so that it says when
     the developer looked rather than what was known before.
 
     Args:
@@ -146,6 +150,7 @@ def human(path: Path, *, limit: int | None = None) -> Decisions:
             "sum of log-probs": mean * np.array([row["n_tokens"] for row in rows]),
             "published logistic": np.array([_published(row) for row in rows]),
         },
+        past=history(rows, [row["developer"] for row in table]),
     )
 
 

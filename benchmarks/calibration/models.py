@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.calibration.data import Decisions
 from benchmarks.calibration.folds import fold_numbers, one_thread
+from benchmarks.calibration.past import with_history
 from benchmarks.calibration.score import ScoreFit
 from benchmarks.extras import needed
 from benchmarks.resampling import Floats
@@ -17,6 +18,7 @@ from lsp_server.errors import UsageError
 # Enough folds for a large share of the data in each fit; with fewer clusters it is leave-one-out.
 MAX_FOLDS = 25
 LOGISTIC, TREES, SCORE = "logistic", "boosted trees", "midfill's score"
+PAST = "trees with the developer's past"
 
 
 def predictors(decisions: Decisions, seed: int) -> dict[str, Callable[[], Floats]]:
@@ -29,6 +31,11 @@ def predictors(decisions: Decisions, seed: int) -> dict[str, Callable[[], Floats
     }
     found[LOGISTIC] = lambda: cross_fit(decisions, decisions.features, _logistic, seed)
     found[TREES] = lambda: cross_fit(decisions, decisions.features, lambda: _trees(seed), seed)
+    past = decisions.past
+    if past is not None:
+        found[PAST] = lambda: with_history(
+            decisions.features, past, decisions.accepted, decisions.clusters, MAX_FOLDS, seed
+        )
     evidence = decisions.evidence
     if evidence is not None:
         found[SCORE] = lambda: cross_fit(decisions, evidence, lambda: ScoreFit(seed), seed)
