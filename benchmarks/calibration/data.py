@@ -104,9 +104,9 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
 def human(path: Path, *, limit: int | None = None) -> Decisions:
     """Decisions of developers from a CSV file, a row each.
 
-    What came of a developer's earlier decisions is in ``past``. Not used: shares edited later (known
-    after the accept only), and the time from request to display: it goes up to minutes, so that it says when
-    the developer looked rather than what was known before.
+    What came of a developer's earlier decisions is in ``past``. Not used: shares edited later
+    (known after the accept only), and the time from request to display: it goes up to minutes, so
+    that it says when the developer looked rather than what was known before.
 
     Args:
         path: of the file.

@@ -12,6 +12,7 @@ from benchmarks.calibration.measures import N_BINS, Quality
 from benchmarks.calibration.models import LOGISTIC, PAST, SCORE, TREES
 from benchmarks.figures import Figure
 from benchmarks.replay.curve import GRID
+from benchmarks.replay.metrics import SCORES
 from benchmarks.resampling import Resamples
 from benchmarks.summary import (
     Cell,
@@ -32,6 +33,7 @@ ANCHOR_LOGPROB_AUC = 0.709
 ANCHOR_TREES_AUC = 0.751
 ANCHOR_ALL = 0.37
 ANCHOR_TENTH = 0.76
+PLAIN = SCORES["sum"]
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +57,8 @@ def findings(judged: Sequence[Judged], run: RunInfo) -> Summary:
         if one.is_human:
             tables.append(_anchors(one))
             verdicts += _verdicts(one)
+        else:
+            verdicts += _replay_verdicts(one)
     return Summary(
         title="Calibration: is an accept known before it is shown?",
         headline=" ".join(_headline(one) for one in judged),
@@ -90,6 +94,34 @@ def _at(quality: Quality, coverage: float) -> Figure:
     return next(p.acceptance for p in quality.ranking.at_coverage if p.asked == coverage)
 
 
+def _reaching(quality: Quality, acceptance: float) -> Figure:
+    """Coverage at which so much is accepted."""
+    return next(p.coverage for p in quality.ranking.at_acceptance if p.asked == acceptance)
+
+
+def _replay_verdicts(one: Judged) -> list[Verdict]:
+    """Of midfill's own score, beside the plain sum of log-probs in the same run."""
+    known = {quality.name: quality for quality in one.qualities}
+    if SCORE not in known:
+        return []
+    ours, plain = known[SCORE], known[PLAIN]
+    theirs = plain.ranking.auc.value
+    auc = against(
+        f"AUC of {SCORE} ({one.decisions.name})",
+        ours.ranking.auc,
+        theirs,
+        "the sum of log-probs",
+        unit="number",
+    )
+    coverage = against(
+        f"Coverage at 92 % accepted, {SCORE} ({one.decisions.name})",
+        _reaching(ours, 0.92),
+        _reaching(plain, 0.92).value,
+        "the sum of log-probs",
+    )
+    return [auc, coverage]
+
+
 def _table(one: Judged) -> Table:
     rows: list[tuple[Cell, ...]] = [
         (
@@ -100,6 +132,7 @@ def _table(one: Judged) -> Table:
             quality.brier,
             _at(quality, 0.5),
             _at(quality, 0.1),
+            _reaching(quality, 0.92),
         )
         for quality in one.qualities
     ]
@@ -114,6 +147,7 @@ def _table(one: Judged) -> Table:
             Column("Brier", "number"),
             Column("accepted at 50 % coverage", "percent"),
             Column("at 10 %", "percent"),
+            Column("coverage at 92 % accepted", "percent"),
         ),
         rows=tuple(rows),
         note=f"{shown:,} shown of {len(one.decisions.shown):,} opportunities; acceptance at full "

@@ -63,17 +63,23 @@ def rows_of(paths: Sequence[Path]) -> Rows:
         UsageError: there is no such file, it is no run, or it records no evidence
             (``no_evidence``).
     """
-    found: list[tuple[Evidence, bool, str]] = []
-    runs = []
+    runs, walks = [], []
     for path in paths:
-        run, walks = read_run(path, Walk)
+        run, more = read_run(path, Walk)
         runs.append(run)
-        mode = metrics.main_mode(walks)
-        data = metrics.sample([walk for walk in walks if walk.suffix == mode])
-        for walk, opportunity in data.cases:
-            evidence = opportunity.suggestion.evidence
-            if opportunity.suggestion.text and evidence is not None:
-                found.append((evidence, metrics.matches(opportunity), walk.cluster))
+        walks += more
+    return rows_of_walks(walks, tuple(runs))
+
+
+def rows_of_walks(walks: Sequence[Walk], runs: tuple[RunInfo, ...] = ()) -> Rows:
+    """As ``rows_of``, for walks that are read already."""
+    found: list[tuple[Evidence, bool, str]] = []
+    mode = metrics.main_mode(walks)
+    data = metrics.sample([walk for walk in walks if walk.suffix == mode])
+    for walk, opportunity in data.cases:
+        evidence = opportunity.suggestion.evidence
+        if opportunity.suggestion.text and evidence is not None:
+            found.append((evidence, metrics.matches(opportunity), walk.cluster))
     if not found:
         raise UsageError(
             "The runs do not record what a score is made of.",
@@ -84,7 +90,7 @@ def rows_of(paths: Sequence[Path]) -> Rows:
         np.array([features(evidence) for evidence, _, _ in found]),
         np.array([accepted for _, accepted, _ in found], dtype=np.bool_),
         tuple(cluster for _, _, cluster in found),
-        tuple(runs),
+        runs,
     )
 
 
