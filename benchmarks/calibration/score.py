@@ -164,8 +164,9 @@ def _uncalibrated(values: Floats, accepted: Bools, seed: int) -> ScoreModel:
     with needed("The fit"):
         from sklearn.ensemble import HistGradientBoostingClassifier
         from sklearn.linear_model import LogisticRegression
-    used = np.array([name not in _LEFT_OUT for name in NAMES])
-    values = np.where(used, values, np.nan)
+    used = np.array([name not in _LEFT_OUT for name in NAMES]) & ~np.isnan(values).all(axis=0)
+    # A column that is always the same is never asked for.
+    values = np.where(used, values, 0.0)
     known = ~np.isnan(values)
     n_known = np.maximum(known.sum(axis=0), 1)
     means = np.where(known, values, 0.0).sum(axis=0) / n_known

@@ -164,7 +164,7 @@ class Draft:
     @property
     def has_line(self) -> bool:
         """Whether the first line to show is whole."""
-        return bool(self.text) and (bool(self.stop) or "\n" in self.text.lstrip())
+        return bool(self.text) and (bool(self.stop) or "\n" in self._raw.lstrip())
 
     def completion(
         self, *, complete: bool, identity: str = "", p: float | None = None

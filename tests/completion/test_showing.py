@@ -104,7 +104,7 @@ def test_exploration_by_a_seeded_chance() -> None:
 
 async def test_unlikely_suggestions_are_held_back(serve: Serve) -> None:
     """With a reason that can be looked up, and without a flash of text before."""
-    service = serve({"text": "one two three\n", "logprob": UNLIKELY}, target_acceptance=0.5)
+    service = serve({"text": "one + two * three\n", "logprob": UNLIKELY}, target_acceptance=0.5)
     judging(service)
     answer, partial, explained = await ask(service)
     assert isinstance(answer, Skip)
@@ -134,7 +134,7 @@ async def test_likely_ones_are_shown_once_the_line_is_whole(serve: Serve) -> Non
 
 async def test_without_a_target_everything_streams(serve: Serve) -> None:
     """However unlikely; its probability is known at the end all the same."""
-    service = serve({"pieces": ["one", " two"], "logprob": UNLIKELY})
+    service = serve({"pieces": ["one", " + two"], "logprob": UNLIKELY})
     judging(service)
     answer, partial, _ = await ask(service)
     assert isinstance(answer, Completion)
@@ -144,7 +144,7 @@ async def test_without_a_target_everything_streams(serve: Serve) -> None:
 
 async def test_who_asks_is_always_shown(serve: Serve) -> None:
     """An explicit request has no threshold, and streams at once."""
-    service = serve({"pieces": ["one", " two"], "logprob": UNLIKELY}, target_acceptance=0.9)
+    service = serve({"pieces": ["one", " + two"], "logprob": UNLIKELY}, target_acceptance=0.9)
     judging(service)
     answer, partial, explained = await ask(service, trigger="invoked")
     assert isinstance(answer, Completion)
@@ -171,7 +171,7 @@ async def test_what_is_shown_stays_while_it_is_typed(serve: Serve) -> None:
 
 async def test_a_few_are_shown_to_learn_of_them(serve: Serve) -> None:
     """They are marked in the log, with what their probability was estimated from."""
-    service = serve({"text": "one two", "logprob": UNLIKELY}, target_acceptance=0.5, explore=0.02)
+    service = serve({"text": "one + two", "logprob": UNLIKELY}, target_acceptance=0.5, explore=0.02)
     judging(service, lambda: 0.01)
     answer, _, _ = await ask(service)
     assert isinstance(answer, Completion)
