@@ -22,8 +22,13 @@ from lsp_server.score.features import NAMES, features
 from lsp_server.score.fit import Prior, logistic
 from lsp_server.score.model import Node, Provenance, ScoreModel, Tree
 
-# Fixed, not searched: about a thousand rows carry a ridge this strong and trees this shallow.
-RIDGE_C = 0.05
+# What has to be shown by much data: the log-probability of the line counts in full, everything else
+# only as far as it says more than that, a hundredth of the prior variance.
+_CORE = frozenset({"logprob_sum", "p_line", "logprob_end"})
+_REST_SCALE = 0.1
+# Fewer rows carry no trees.
+_N_FOR_TREES = 600
+# Fixed, not searched: about a thousand rows carry trees this shallow.
 _TREES: dict[str, Any] = {
     "max_depth": 3,
     "learning_rate": 0.05,
@@ -35,8 +40,11 @@ _TREES: dict[str, Any] = {
 TREES_SHARE = 0.5
 _N_INNER = 5
 _N_QUANTILES = 201
-# Of the machine that replayed, or always the same there: the user's own fit may use them.
-_LEFT_OUT = frozenset({"log_latency", "other_files"})
+# Of the machine that replayed, always the same there, or of the file rather than the suggestion,
+# and the corpus has few files: the user's own fit may use them.
+_LEFT_OUT = frozenset(
+    {"log_latency", "other_files", "log_chars_before", "log_chars_after", "log_indent"}
+)
 _PLATT = (Prior(1.0, 1.0), Prior(0.0, 1.0))
 
 
@@ -122,12 +130,13 @@ class ScoreFit:
         """Fit, and calibrate on folds that the fit did not see."""
         folds = fold_numbers(clusters, _N_INNER, self._seed)
         logits = np.zeros(len(accepted))
+        grows = len(accepted) >= _N_FOR_TREES
         for fold in np.unique(folds):
             train, test = folds != fold, folds == fold
-            part = _uncalibrated(values[train], accepted[train], self._seed)
+            part = _uncalibrated(values[train], accepted[train], self._seed, grows)
             logits[test] = [part.logit(row) for row in values[test].tolist()]
         slope, shift = logistic([logits.tolist(), [1.0] * len(logits)], accepted.tolist(), _PLATT)
-        found = _uncalibrated(values, accepted, self._seed)
+        found = _uncalibrated(values, accepted, self._seed, grows)
         probabilities = 1 / (1 + np.exp(-(slope * logits + shift)))
         quantiles = np.quantile(probabilities, np.linspace(0, 1, _N_QUANTILES))
         self.model = _changed(
@@ -159,8 +168,8 @@ def _changed(model: ScoreModel, **fields: Any) -> ScoreModel:
     return msgspec.structs.replace(model, **fields)
 
 
-def _uncalibrated(values: Floats, accepted: Bools, seed: int) -> ScoreModel:
-    """A logistic and trees of the same rows, mixed."""
+def _uncalibrated(values: Floats, accepted: Bools, seed: int, grows: bool) -> ScoreModel:
+    """A logistic, mixed with trees of the same rows where there are enough of them."""
     with needed("The fit"):
         from sklearn.ensemble import HistGradientBoostingClassifier
         from sklearn.linear_model import LogisticRegression
@@ -180,12 +189,19 @@ def _uncalibrated(values: Floats, accepted: Bools, seed: int) -> ScoreModel:
         provenance=Provenance(corpus="", n=0, n_accepted=0, date=""),
     )
     standard = np.array([blank.standard(row) for row in values.tolist()])
-    linear = LogisticRegression(C=RIDGE_C, max_iter=2000).fit(standard, accepted)
+    # A smaller column needs a larger weight, which the same penalty holds down more.
+    strength = np.array([1.0 if name in _CORE else _REST_SCALE for name in NAMES])
+    linear = LogisticRegression(C=1.0, max_iter=2000).fit(standard * strength, accepted)
+    found = _changed(
+        blank,
+        weights=tuple(round(float(x), 6) for x in linear.coef_[0] * strength),
+        bias=float(linear.intercept_[0]),
+    )
+    if not grows:
+        return found
     trees = HistGradientBoostingClassifier(random_state=seed, **_TREES).fit(values, accepted)
     return _changed(
-        blank,
-        weights=tuple(round(float(x), 6) for x in linear.coef_[0]),
-        bias=float(linear.intercept_[0]),
+        found,
         trees=exported(trees),
         trees_bias=float(trees._baseline_prediction.ravel()[0]),
         trees_share=TREES_SHARE,

@@ -61,12 +61,22 @@ def test_the_logistic_says_what_scikit_learn_says() -> None:
     """The weights that are shipped, for standardised features, with the same penalty."""
     linear = pytest.importorskip("sklearn.linear_model")
     rows = score.rows_of_walks(scored_walks())
-    model = score._uncalibrated(rows.features, rows.accepted, seed=1)
+    model = score._uncalibrated(rows.features, rows.accepted, 1, False)
     standard = np.array([model.standard(row) for row in rows.features.tolist()])
-    theirs = linear.LogisticRegression(C=score.RIDGE_C, max_iter=2000)
-    theirs.fit(standard, rows.accepted)
-    ours = standard @ np.array(model.weights) + model.bias
-    assert ours == pytest.approx(theirs.decision_function(standard), abs=1e-3)
+    strength = np.array([1.0 if name in score._CORE else score._REST_SCALE for name in NAMES])
+    theirs = linear.LogisticRegression(C=1.0, max_iter=2000)
+    theirs.fit(standard * strength, rows.accepted)
+    ours = [model.logit(row) for row in rows.features.tolist()]
+    assert ours == pytest.approx(theirs.decision_function(standard * strength), abs=1e-3)
+    assert model.trees == ()
+
+
+def test_enough_rows_carry_trees() -> None:
+    """From some hundred rows on; fewer would only be learned by heart."""
+    for n_walks, has_trees in ((20, False), (70, True)):
+        model = score.fit_model(score.rows_of_walks(scored_walks(n_walks)), seed=1)
+        assert bool(model.trees) == has_trees
+        assert model.trees_share == (score.TREES_SHARE if has_trees else 0.0)
 
 
 def test_a_fit_is_calibrated_and_ranks() -> None:
