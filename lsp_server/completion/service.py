@@ -489,9 +489,7 @@ class CompletionService:
     def _judged(self, request: CompletionRequest, verdict: Verdict) -> None:
         """Have it logged how likely a suggestion is to be taken, once that is known."""
         if self._tracker and verdict.features:
-            self._tracker.judged(
-                request.id, verdict.p, verdict.features, explored=verdict.explored
-            )
+            self._tracker.judged(request.id, verdict.p, verdict.features, explored=verdict.explored)
 
     @property
     def _cache_bytes(self) -> int:

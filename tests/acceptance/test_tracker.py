@@ -208,7 +208,9 @@ def test_what_the_probability_was_made_from_is_logged(bench: Bench) -> None:
     """As numbers; what is not known is null, since JSON has no NaN."""
     asked = request()
     bench.tracker.requested(asked)
-    bench.tracker.answered(judged(0.4), asked, (1.23456789, math.nan), True)
+    bench.tracker.judged("c1", 0.4, (1.23456789, math.nan), explored=True)
+    bench.tracker.judged("nobody", 0.4)
+    bench.tracker.answered(judged(0.4), asked)
     (shown,) = shows(bench)
     assert (shown.p, shown.explored) == (0.4, True)
     assert shown.features == (1.2346, None)
@@ -223,8 +225,9 @@ def test_what_grows_is_logged_once_its_probability_is_known(bench: Bench) -> Non
     bench.tracker.answered(judged(None, complete=False), asked)
     assert bench.tracker.shown("c1") is None
     assert shows(bench) == []
-    bench.tracker.answered(judged(0.7, complete=False), asked, (1.0,))
-    bench.tracker.answered(judged(0.7), asked, (1.0,))
+    bench.tracker.judged("c1", 0.7, (1.0,))
+    bench.tracker.answered(judged(0.7, complete=False), asked)
+    bench.tracker.answered(judged(0.7), asked)
     assert [event.p for event in shows(bench)] == [0.7]
 
 
