@@ -16,9 +16,7 @@ TEXT = "grey = '𝄞' + r\n    return grey"
 NEW_LINE = "GA<CR>"
 
 
-def showing(
-    edit: EditPython, text: str = TEXT, options: str = "", before: str = ""
-) -> NeovimSession:
+def showing(edit: EditPython, text: str = TEXT, options: str = "", before: str = "") -> NeovimSession:
     """An editor that shows a suggestion for the first line of a function."""
     reply = {"after": "(r, g, b):\n    ", "text": text}
     editor = edit(reply, text=HEAD, options=options, before=before)

@@ -135,7 +135,7 @@ def test_it_stands_between_the_text_on_both_sides(edit: EditPython) -> None:
     editor.watch_screen()
     editor.input("gg0f(a")
     editor.wait_until(lambda: editor.ghost() == "r, g", "the ghost text")
-    editor.wait_until(lambda: editor.frames()[-1:] == [["print(r, g)", "~", "~"]], "the screen")
+    editor.wait_until(lambda: [["print(r, g)", "~", "~"]] == editor.frames()[-1:], "the screen")
     editor.input("<Tab>")
     editor.wait_until(lambda: editor.lines == ["print(r, g)"], "the accepted text")
 
@@ -215,9 +215,7 @@ def test_an_answer_that_differs_takes_its_place(edit: EditPython) -> None:
 
 def test_positions_count_utf16_where_the_client_says_so(edit: EditPython) -> None:
     """With characters beyond the BMP left of the cursor the text goes to the right place."""
-    utf16 = (
-        "vim.lsp.config('*', { capabilities = { general = { positionEncodings = { 'utf-16' } } } })"
-    )
+    utf16 = "vim.lsp.config('*', { capabilities = { general = { positionEncodings = { 'utf-16' } } } })"
     editor = edit(
         {"after": "größe = '𝄞' + ", "text": "'𝄢𝄢' + ende"}, text="größe = '𝄞' + \n", before=utf16
     )
