@@ -90,7 +90,7 @@ def _features(row: Row, past: Sequence[Row]) -> list[float]:
 
 
 def _rate(outcomes: Sequence[float], half_life: float) -> float:
-    weights = [0.5 ** (age / half_life) for age in range(len(outcomes))]
+    weights: list[float] = [0.5 ** (age / half_life) for age in range(len(outcomes))]
     taken = sum(w * taken for w, taken in zip(weights, reversed(outcomes), strict=True))
     return (taken + _PRIOR * _N_PRIOR) / (sum(weights) + _N_PRIOR)
 

@@ -74,10 +74,11 @@ def test_what_share_is_to_be_taken(target: Any, mode: Mode, expected: float) -> 
 def test_a_verdict_is_given_once() -> None:
     """Later evidence does not change it."""
     verdict = Verdict(ByLogprob(), 0.5)
-    assert verdict.waits
-    verdict.look(lambda: evidence("x", LIKELY))
-    verdict.look(lambda: evidence("x", UNLIKELY))
-    assert not verdict.waits
+    waited = [verdict.waits]
+    for logprob in (LIKELY, UNLIKELY):
+        verdict.look(lambda logprob=logprob: evidence("x", logprob))  # type: ignore[misc]
+        waited.append(verdict.waits)
+    assert waited == [True, False, False]
     assert not verdict.hides
 
 
