@@ -23,9 +23,9 @@ from lsp_server.score.fit import Prior, logistic
 from lsp_server.score.model import Node, Provenance, ScoreModel, Tree
 
 # What has to be shown by much data: the log-probability of the line counts in full, everything else
-# only as far as it says more than that, a hundredth of the prior variance.
+# only as far as it says more than that, a thousandth of the prior variance.
 _CORE = frozenset({"logprob_sum", "p_line", "logprob_end"})
-_REST_SCALE = 0.1
+_REST_SCALE = 0.03
 # Fewer rows carry no trees.
 _N_FOR_TREES = 600
 # Fixed, not searched: about a thousand rows carry trees this shallow.
