@@ -164,6 +164,13 @@ def did_change_folders(session: Session, params: wire.DidChangeFoldersParams) ->
     session.spawn(session.service.close_folders(removed))
 
 
+def did_change_configuration(session: Session, params: wire.DidChangeConfigurationParams) -> None:
+    """``workspace/didChangeConfiguration``; settings of other servers are none of ours."""
+    options = _mapping(params.settings).get("midfill")
+    if options is not None:
+        session.spawn(session.configure(options))
+
+
 def did_change_watched_files(session: Session, params: wire.DidChangeWatchedFilesParams) -> None:
     """``workspace/didChangeWatchedFiles``: files that others made, changed or removed."""
     for change in params.changes:
@@ -292,6 +299,7 @@ HANDLERS: dict[str, Handler] = {
     "textDocument/didSave": did_save,
     "textDocument/didFocus": did_focus,
     "workspace/didChangeWorkspaceFolders": did_change_folders,
+    "workspace/didChangeConfiguration": did_change_configuration,
     "workspace/didChangeWatchedFiles": did_change_watched_files,
     "midfill/didMoveCursor": did_move_cursor,
     "textDocument/inlineCompletion": inline_completion,

@@ -116,6 +116,9 @@ class Service(Protocol):
     def focused(self, uri: str) -> None:
         """The user looks at a document."""
 
+    async def reconfigure(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """Other options of the editor; a sentence for each that cannot be used."""
+
     async def start(self) -> None:
         """Say how things stand."""
 
@@ -190,6 +193,10 @@ class Unavailable:
     open_folders = file_changed = document_edited = _ignore
     document_opened = cursor_at = document_closed = focused = _ignore
 
+    async def reconfigure(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """They change nothing."""
+        return ()
+
     async def start(self) -> None:
         """Say what is wrong."""
         self.on_status(Status(kind="Error", message=self._skip.message))
@@ -226,6 +233,7 @@ class Session:
         self._closed: asyncio.Task[None] | None = None
         self._status: Status | None = None
         self._shown_messages: set[str] = set()
+        self._problems: tuple[str, ...] = ()
         self._told_reasons: set[tuple[str, str]] = set()
         self._background: set[asyncio.Future[Any]] = set()
 
@@ -267,6 +275,20 @@ class Session:
     async def _start(self) -> None:
         await self.service.start()
         self.service.open_folders(self.folders)
+
+    async def configure(self, options: object) -> None:
+        """The user has changed the options of the editor.
+
+        Args:
+            options: all of midfill's; what cannot be used stays as it was, and is told.
+        """
+        problems: tuple[str, ...] = ("they must be an object; all of them stay as they were.",)
+        if isinstance(options, Mapping):
+            problems = await self.service.reconfigure(options)
+        if problems and problems != self._problems:
+            message = f"midfill: settings: {' '.join(problems)}"
+            self.notify("window/showMessage", {"type": _MESSAGE_WARNING, "message": message})
+        self._problems = problems
 
     def report_status(self, status: Status) -> None:
         """Tell the client how things stand.

@@ -261,6 +261,39 @@ def load(
     )
 
 
+def changed_options(
+    new: Mapping[str, Any], old: Mapping[str, Any]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The options of an editor that has changed them.
+
+    Args:
+        new: as it sends them; they take the place of all it sent before.
+        old: those in force.
+
+    Returns:
+        The new ones, where one that cannot be used is as it was before; and a sentence for each of
+        these.
+    """
+    values: dict[str, dict[str, Any]] = {f.name: {} for f in msgspec.structs.fields(Settings)}
+    origins: dict[str, Origin] = {}
+    problems: list[str] = []
+    _apply("editor", new, values, origins, problems)
+    options: dict[str, Any] = {}
+    for section, given in new.items():
+        before = old.get(section)
+        before = before if isinstance(before, Mapping) else {}
+        if not isinstance(given, Mapping):
+            options[section] = before
+            continue
+        options[section] = {
+            name: value if f"{section}.{name}" in origins else before[name]
+            for name, value in given.items()
+            if f"{section}.{name}" in origins or name in before
+        }
+    known = {name: chosen for name, chosen in options.items() if name in values}
+    return known, tuple(problem.removeprefix("editor: ") for problem in problems)
+
+
 def _apply(
     origin: Origin,
     layer: Mapping[str, Any],

@@ -24,8 +24,9 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -238,6 +239,11 @@ class ScriptedService:
     def focused(self, uri: str) -> None:
         """Take note."""
         self._note("focused", uri)
+
+    async def reconfigure(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """Take note; there is a problem with each option that is None."""
+        self._note("reconfigure", options)
+        return tuple(f"{name} is not used." for name, value in options.items() if value is None)
 
     async def start(self) -> None:
         """Report that all is well."""

@@ -724,3 +724,46 @@ def test_indexing_is_shown_as_progress() -> None:
     silent = Client()
     silent.session.service.on_index_progress("shop", 0.5, "")
     assert silent.sent_of("$/progress") == []
+
+
+# -- settings ----------------------------------------------------------------------------
+
+
+async def configure(client: Client, settings: object) -> None:
+    """The user changes them."""
+    client.call("workspace/didChangeConfiguration", {"settings": settings})
+    await asyncio.gather(*client.session._background)
+
+
+async def test_settings_may_change(client_of_settings: Client) -> None:
+    """Those of midfill reach the service; others, and none, do not concern it."""
+    client = client_of_settings
+    await configure(client, {"midfill": {"completion": {"max_lines": 4}}, "python": {}})
+    values: tuple[object, ...] = (None, 5, [], {}, {"python": {}}, {"midfill": None})
+    for settings in values:
+        await configure(client, settings)
+    assert client.service.events == [("reconfigure", {"completion": {"max_lines": 4}})]
+    assert client.sent_of("window/showMessage") == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [({"a": None, "b": None, "c": 1}, "a is not used. b is not used."), ([1], "an object")],
+)
+async def test_settings_that_cannot_be_used_are_told_once(
+    client_of_settings: Client, settings: object, text: str
+) -> None:
+    """In one message, again only after they were right in between."""
+    client = client_of_settings
+    for each in (settings, settings, {"c": 1}, settings):
+        await configure(client, {"midfill": each})
+    shown = client.sent_of("window/showMessage")
+    assert [params["type"] for params in shown] == [2, 2]
+    assert all(params["message"].startswith("midfill: settings: ") for params in shown)
+    assert text in shown[0]["message"]
+
+
+@pytest.fixture
+def client_of_settings() -> Client:
+    """A client without a document."""
+    return Client()

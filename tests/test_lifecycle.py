@@ -258,6 +258,7 @@ NOTIFICATIONS = {
     "textDocument/didChange": {**DOCUMENT, "contentChanges": [{"text": SECRET}]},
     "textDocument/didSave": DOCUMENT,
     "textDocument/didFocus": DOCUMENT,
+    "workspace/didChangeConfiguration": {"settings": {"midfill": {"completion": {}}}},
     "textDocument/didShowCompletion": ITEM,
     "textDocument/didPartiallyAcceptCompletion": {**ITEM, "acceptedLength": 1},
     "midfill/didDismissCompletion": ITEM,

@@ -165,3 +165,26 @@ def test_users_own_file_is_read() -> None:
     settings.user_file().parent.mkdir(parents=True)
     settings.user_file().write_text("[engine]\nidle_exit_s = 5\n")
     assert settings.load().settings.engine.idle_exit_s == 5.0
+
+
+def test_changed_options_keep_what_was_right() -> None:
+    """One that cannot be used is as it was before; the others are new, or gone."""
+    old = {"completion": {"max_lines": 4, "mode": "eager"}, "engine": {"n_slots": 2}}
+    new = {
+        "completion": {"max_lines": "many", "temperature": 0.5, "max_lnies": 3},
+        "engine": "all",
+        "model": {"id": 5},
+        "nothing": {"x": 1},
+    }
+    options, problems = settings.changed_options(new, old)
+    assert options == {
+        "completion": {"max_lines": 4, "temperature": 0.5},
+        "engine": {"n_slots": 2},
+        "model": {},
+    }
+    told = " ".join(problems)
+    names = ("completion.max_lines", "completion.max_lnies", "'engine'", "model.id", "'nothing'")
+    assert all(name in told for name in names)
+    assert not told.startswith("editor")
+    assert settings.changed_options({}, old) == ({}, ())
+    assert settings.changed_options({"engine": {"n_slots": -1}}, {"engine": 7})[0] == {"engine": {}}

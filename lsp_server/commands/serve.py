@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
         service = build_service(
             lambda editor: settings.load(editor=editor, command_line=layer),
+            editor_options,
             client_name=client_name or "midfill",
         )
         service.configure(editor_options)

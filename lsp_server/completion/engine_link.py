@@ -87,6 +87,18 @@ class EngineLink:
             )
         return self._client
 
+    def configure(self, settings: Settings) -> None:
+        """Other settings: if they are for another engine, leave this one."""
+        self.settings = settings
+        client = self._client
+        if client is None:
+            return
+        with contextlib.suppress(MidfillError):
+            if engine_options(settings) == client.options:
+                return
+        self._client, self._prefill_tokens_per_s = None, 0.0
+        self._spawn(client.aclose())
+
     async def connect(self) -> None:
         """Have a connection to a running engine whose model is loaded, or is not to be.
 

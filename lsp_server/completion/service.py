@@ -35,7 +35,7 @@ from lsp_server.engine import pause
 from lsp_server.errors import MidfillError
 from lsp_server.score import scorer
 from lsp_server.score.evidence import Evidence
-from lsp_server.settings import Resolved, Settings
+from lsp_server.settings import Resolved, Settings, changed_options
 from lsp_server.types import (
     Completion,
     CompletionRequest,
@@ -89,6 +89,9 @@ class CompletionService:
         self.on_status: OnStatus = lambda _status: None
         self._settings: Settings = resolved.settings
         self._load = load
+        self._editor_options: Mapping[str, Any] = {}
+        self._configuring = asyncio.Lock()
+        self._closing: asyncio.Task[None] | None = None
         self._tracker = tracker
         self._event_log = event_log
         self._samples = samples
@@ -134,13 +137,47 @@ class CompletionService:
         """
         if self._load is None or not options:
             return
+        self._editor_options = options
         self.resolved = self._load(options)
-        self._settings = self._engine.settings = self.resolved.settings
+        self._settings = self.resolved.settings
+        self._engine.configure(self._settings)
         self._scheduler.debounce_ms = self._settings.completion.debounce_ms
         self._workspaces.settings = self._settings.context
         self._judge.scorer = scorer.load(own=self._settings.completion.learn)
         self._generations.clear()
         self._suggestions.limit(self._cache_bytes)
+        if not self._settings.acceptance_log.enabled:
+            self._stop_logging()
+
+    async def reconfigure(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """The user has changed the options of the editor; they hold at once.
+
+        Args:
+            options: all of them, see ``configure``.
+
+        Returns:
+            A sentence for each that cannot be used: it stays as it was.
+        """
+        async with self._configuring:
+            kept, problems = changed_options(options, self._editor_options)
+            context = self._workspaces.settings
+            self._scheduler.cancel_all()
+            self._ahead.cancel()
+            # Without any option the editor has no say any more.
+            self.configure(kept or {"completion": {}})
+            self._workspaces.settings = context
+            await self._workspaces.configure(self._settings.context)
+            self._tell_standing()
+            self._engine.wake()
+        return problems
+
+    def _stop_logging(self) -> None:
+        event_log, self._event_log = self._event_log, None
+        if self._tracker:
+            self._tracker.close()
+            self._tracker = self._alternatives.tracker = None
+        if event_log is not None:
+            self._closing = asyncio.create_task(event_log.aclose())
 
     def warn(self, error: MidfillError) -> None:
         """Tell the user about trouble that does not keep suggestions from being made."""
@@ -151,6 +188,11 @@ class CompletionService:
         """Say how things stand: settings that were not taken, no model yet, paused, or ready."""
         for problem in self.resolved.problems:
             log.warning("settings: %s", problem)
+        self._tell_standing()
+        if self._event_log is not None and self._settings.completion.learn:
+            self._learning = asyncio.create_task(self._learn())
+
+    def _tell_standing(self) -> None:
         try:
             self._engine.find()
         except MidfillError as error:
@@ -164,8 +206,6 @@ class CompletionService:
                 if pause.is_paused()
                 else Status(kind="Normal")
             )
-        if self._event_log is not None and self._settings.completion.learn:
-            self._learning = asyncio.create_task(self._learn())
 
     async def _learn(self) -> None:
         """Learn from the user's decisions, once the editor has settled."""
@@ -380,6 +420,8 @@ class CompletionService:
             await self._event_log.aclose()
         if self._samples is not None:
             await asyncio.to_thread(self._samples.close)
+        if self._closing is not None:
+            await self._closing
 
     # -- the life of a completion --------------------------------------------------------
 
@@ -547,15 +589,19 @@ def new_request_id() -> str:
 
 
 def build_service(
-    load: Callable[[Mapping[str, Any]], Resolved], *, client_name: str = "midfill"
+    load: Callable[[Mapping[str, Any]], Resolved],
+    options: Mapping[str, Any] | None = None,
+    *,
+    client_name: str = "midfill",
 ) -> CompletionService:
     """A service with an acceptance log, as the language server uses it.
 
     Args:
         load: settings for the options an editor sends.
+        options: of the editor.
         client_name: who we are, for the engine's log.
     """
-    resolved = load({})
+    resolved = load(options or {})
     if not resolved.settings.acceptance_log.enabled:
         return CompletionService(
             resolved, load=load, client_name=client_name, keeps_suggestions=True

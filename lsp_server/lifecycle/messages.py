@@ -100,6 +100,12 @@ class DidChangeWatchedFilesParams(_Params, frozen=True):
     changes: list[FileEvent]
 
 
+class DidChangeConfigurationParams(_Params, frozen=True):
+    """``workspace/didChangeConfiguration``; what the settings may be is checked where they go."""
+
+    settings: Any = None
+
+
 class DidOpenParams(_Params, frozen=True):
     """``textDocument/didOpen``."""
 
@@ -277,6 +283,7 @@ PARAMS: dict[str, type[_Params] | None] = {
     "textDocument/didSave": DocumentParams,
     "textDocument/didFocus": DidFocusParams,
     "workspace/didChangeWorkspaceFolders": DidChangeFoldersParams,
+    "workspace/didChangeConfiguration": DidChangeConfigurationParams,
     "workspace/didChangeWatchedFiles": DidChangeWatchedFilesParams,
     "midfill/didMoveCursor": DidMoveCursorParams,
     "textDocument/inlineCompletion": InlineCompletionParams,

@@ -22,6 +22,8 @@ class Marks:
         self._pinned = dict.fromkeys(settings.pin)
         self._patterns = settings.ban
         self._banned: dict[str, None] = {}
+        # What was done in this session, and what of it came last.
+        self._set: dict[tuple[str, bool], FileMark] = {}
 
     @property
     def pinned(self) -> tuple[str, ...]:
@@ -46,6 +48,7 @@ class Marks:
             path: relative to the root, with slashes.
             mark: what to do.
         """
+        self._set[path, mark in ("pin", "unpin")] = mark
         match mark:
             case "pin":
                 self._pinned[path] = None
@@ -55,3 +58,8 @@ class Marks:
                 self._banned[path] = None
             case "unban":
                 self._banned.pop(path, None)
+
+    def carry_over(self, others: Marks) -> None:
+        """Take up what was done in this session before the settings changed."""
+        for (path, _), mark in others._set.items():
+            self.set(path, mark)

@@ -58,6 +58,8 @@ class Workspaces:
         self._at_once = at_once
         self.on_progress = on_progress
         self._workspaces: list[Workspace] = []
+        # All folders of the editor, also while nothing is indexed.
+        self._roots: dict[Path, None] = {}
         self._open: dict[str, _Text] = {}
         # Open documents whose text the index does not know yet.
         self._dirty: set[str] = set()
@@ -69,6 +71,8 @@ class Workspaces:
 
         Each is indexed when it is first asked about: nobody may ever do so.
         """
+        roots = list(roots)
+        self._roots |= dict.fromkeys(roots)
         if not self.settings.enabled:
             return
         known = {workspace.root for workspace in self._workspaces}
@@ -88,10 +92,24 @@ class Workspaces:
     async def leave(self, roots: Iterable[Path]) -> None:
         """Forget folders."""
         gone = set(roots)
+        self._roots = {root: None for root in self._roots if root not in gone}
         left = [workspace for workspace in self._workspaces if workspace.root in gone]
         self._workspaces = [w for w in self._workspaces if w.root not in gone]
         for workspace in left:
             await workspace.aclose()
+
+    async def configure(self, settings: ContextSettings) -> None:
+        """Other settings: what they say about indexes is done anew, marks of the session stay."""
+        before, self.settings = self.settings, settings
+        if _of_index(before) == _of_index(settings):
+            return
+        roots = list(self._roots)
+        marks = {workspace.root: workspace.marks for workspace in self._workspaces}
+        await self.leave(roots)
+        self.open(roots)
+        for workspace in self._workspaces:
+            if (others := marks.get(workspace.root)) is not None:
+                workspace.marks.carry_over(others)
 
     async def ready(self) -> None:
         """Index all folders, and wait for it."""
@@ -215,6 +233,11 @@ class Workspaces:
             if path is not None:
                 return workspace, path
         return None
+
+
+def _of_index(settings: ContextSettings) -> ContextSettings:
+    """The settings without those that every request reads."""
+    return msgspec.structs.replace(settings, n_tokens=0, n_new_tokens=0)
 
 
 class _Text:

@@ -1087,3 +1087,81 @@ async def test_events_are_stored_before_they_are_counted(serve: Serve) -> None:
     assert [type(event).__name__ for event in read_events()] == ["Requested", "Shown"]
     assert [type(event).__name__ for event in read_events(kinds=("shown",))] == ["Shown"]
     assert not await CompletionService(settings.load()).recorded()
+
+
+# -- settings that change ----------------------------------------------------------------
+
+
+async def test_settings_hold_at_once_and_bad_ones_change_nothing(serve: Serve) -> None:
+    """The next request follows them; taking an option back gives what held before it."""
+    service = serve(default="1")
+    service.configure({"completion": {"max_lines": 4}})
+    problems = await service.reconfigure(
+        {"completion": {"disabled_languages": ["python"], "max_lines": "many"}}
+    )
+    assert ["completion.max_lines" in problem for problem in problems] == [True]
+    assert service.resolved.settings.completion.max_lines == 4
+    answer = await service.complete(request("x = ‸"))
+    assert isinstance(answer, Skip)
+    assert answer.reason == "language_disabled"
+    assert await service.reconfigure({}) == ()
+    assert service.resolved.settings.completion.max_lines == 12
+    assert text_of(await service.complete(request("x = ‸", number=2))) == "1"
+
+
+async def test_another_model_is_taken_at_once(serve: Serve, tmp_path: Path) -> None:
+    """What runs is answered empty; settings of the prompt leave the engine where it is."""
+    slow = {"after": "x = ", "text": "old", "hang": True}
+    service = serve(slow, {"after": "y = ", "text": "old"}, cache_mib=0)
+    before = service._engine.find()
+    old = asyncio.create_task(service.complete(request("x = ‸"), lambda _: None))
+    await until(lambda: before._streams)
+    load, other = service._load, write_script(tmp_path / "other.json", default="new")
+    assert load is not None
+
+    def loaded(editor: Mapping[str, Any]) -> Resolved:
+        found = load(editor)
+        if "model" not in editor:
+            return found
+        model = msgspec.structs.replace(found.settings.model, id=f"scripted:{other}")
+        changed = msgspec.structs.replace(found.settings, model=model)
+        return msgspec.structs.replace(found, settings=changed)
+
+    service._load = loaded
+    await service.reconfigure({"completion": {"max_lines": 3}})
+    assert service._engine.find() is before
+    assert await old == SUPERSEDED
+    await service.reconfigure({"model": {"id": "other"}})
+    assert service._engine.find() is not before
+    assert text_of(await service.complete(request("y = ‸", number=2))) == "new"
+    await until(lambda: before._closed)
+
+
+async def test_the_log_can_be_switched_off(serve: Serve) -> None:
+    """By the editor too: what was recorded stays, and nothing comes after it."""
+    service = serve(default="1")
+    await service.complete(request("x = ‸"))
+    await service.reconfigure({"acceptance_log": {"enabled": False}})
+    await service.complete(request("y = ‸", number=2))
+    await service.accepted("id-2")
+    assert not await service.recorded()
+    await service.aclose()
+    kinds = [type(event).__name__ for event in read_events()]
+    assert [kind for kind in kinds if kind not in ("Ended", "Written")] == ["Requested", "Shown"]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+async def test_the_log_is_as_the_editor_wants_it_from_the_start(enabled: bool) -> None:
+    """Its options say whether there is one, also against the user's file."""
+
+    def load(editor: Mapping[str, Any]) -> Resolved:
+        found = settings.load(editor=editor)
+        if editor:
+            return found
+        log = msgspec.structs.replace(found.settings.acceptance_log, enabled=not enabled)
+        changed = msgspec.structs.replace(found.settings, acceptance_log=log)
+        return msgspec.structs.replace(found, settings=changed)
+
+    service = build_service(load, {"acceptance_log": {"enabled": enabled}})
+    assert await service.recorded() is enabled
+    await service.aclose()

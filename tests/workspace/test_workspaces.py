@@ -225,3 +225,22 @@ async def test_a_folder_can_be_left_while_it_is_indexed(tmp_path: Path) -> None:
     await editor.workspaces.aclose()
     assert workspace._process is not None
     assert workspace._process.returncode is not None
+
+
+async def test_other_settings_make_the_index_anew(editor: Editor) -> None:
+    """Folders and marks of the session stay; a budget that changes leaves the index alone."""
+    workspaces = editor.workspaces
+    (before,) = workspaces._workspaces
+    uri = (editor.root / "cart.py").as_uri()
+    workspaces.mark(uri, "pin")
+    await workspaces.configure(ContextSettings(n_tokens=99))
+    assert workspaces._workspaces == [before]
+    await workspaces.configure(ContextSettings(enabled=False))
+    assert workspaces._workspaces == []
+    await workspaces.configure(ContextSettings(pin=("till.py",)))
+    (after,) = workspaces._workspaces
+    assert after.root == before.root
+    assert after.marks.pinned == ("till.py",)
+    workspaces.mark(uri, "pin")
+    await workspaces.configure(ContextSettings(ban=("*.txt",)))
+    assert workspaces.marked().pinned == (uri,)
