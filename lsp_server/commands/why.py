@@ -21,7 +21,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "why",
         help="why there was no suggestion",
         description="Shows how the last requests of your editors ended, the newest last, and what "
-        "the last empty answer means. Requests that newer ones overtook are left out.",
+        "the last empty answer means. Requests that newer ones overtook are left out, and so is "
+        "`midfill complete`, which says itself why there is nothing.",
     )
     parser.add_argument("--last", type=int, default=_DEFAULT_LAST, metavar="N",
                         help=f"how many requests (default {_DEFAULT_LAST})")  # fmt: skip
@@ -39,16 +40,45 @@ def run(args: argparse.Namespace) -> int:
     from lsp_server.acceptance.recent import outcomes
     from lsp_server.acceptance.store import read_events
 
-    found = outcomes(read_events(since_ts=time.time() - _SINCE_S), overtaken=args.all)
+    events = list(read_events(since_ts=time.time() - _SINCE_S))
+    every = outcomes(events, overtaken=True)
+    found = every if args.all else outcomes(events)
     found = found[-max(1, args.last) :]
     if args.json:
         print(json.dumps([outcome.as_json() for outcome in found], indent=2))
     elif found:
         _print(found)
     else:
-        print("No requests are recorded in the last seven days.\nIs the acceptance log on? "
-              "Run: midfill config")  # fmt: skip
+        print(_nothing(len(every)))
     return 0
+
+
+def _nothing(n_overtaken: int) -> str:
+    """Why there is nothing to tell of."""
+    from lsp_server import settings
+    from lsp_server.engine import pause
+
+    if n_overtaken:
+        return (
+            f"All {n_overtaken:,} requests of the last seven days were overtaken by newer ones.\n"
+            "To see them, run: midfill why --all"
+        )
+    resolved = settings.load()
+    if not resolved.settings.acceptance_log.enabled:
+        origin = resolved.origins["acceptance_log.enabled"]
+        return (
+            f"No requests are recorded: the acceptance log is off ({origin}).\n"
+            "Set acceptance_log.enabled to true, or ask your editor for the last reason."
+        )
+    lines = [
+        "No editor has asked for a suggestion in the last seven days.",
+        "This tells of editors' requests; `midfill complete` prints its reason itself and is not "
+        "recorded.",
+    ]
+    if pause.is_paused():
+        lines.append(str(pause.refusal()))
+    lines.append("Does your editor start `midfill serve`? To check the rest, run: midfill doctor")
+    return "\n".join(lines)
 
 
 def _print(found: list[Outcome]) -> None:

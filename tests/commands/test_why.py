@@ -15,6 +15,7 @@ from lsp_server import reasons
 from lsp_server.acceptance.events import Ended, Event, Failed, to_row
 from lsp_server.acceptance.store import EventStore
 from lsp_server.commands import why
+from lsp_server.engine import pause
 from tests.acceptance.makers import accepted, requested, shown
 
 
@@ -79,10 +80,39 @@ def test_json_has_all_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert found[0]["hint"] == "Run: midfill engine resume"
 
 
-def test_without_requests_the_log_is_asked_about(capsys: pytest.CaptureFixture[str]) -> None:
-    """It may be switched off."""
+def test_without_requests_it_says_whose_it_tells_of(capsys: pytest.CaptureFixture[str]) -> None:
+    """Right after ``midfill complete`` too, which is not recorded; a pause is named."""
     assert run() == 0
-    assert "acceptance log on" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "No editor has asked" in out
+    assert "`midfill complete` prints its reason itself" in out
+    assert "paused" not in out
+    pause.set_paused(True)
+    run()
+    assert "midfill engine resume" in capsys.readouterr().out
+
+
+def test_a_log_that_is_off_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With whoever switched it off."""
+    monkeypatch.setenv("MIDFILL_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "config.toml").write_text("acceptance_log = { enabled = false }\n")
+    assert run() == 0
+    assert "the acceptance log is off (user file)" in capsys.readouterr().out
+
+
+def test_requests_that_all_were_overtaken_are_not_forgotten(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """They were made, and can be shown."""
+    fill(requested("a"), failed("a", "superseded"), requested("b"), failed("b", "cancelled"))
+    assert run() == 0
+    out = capsys.readouterr().out
+    assert "All 2 requests" in out
+    assert "midfill why --all" in out
+    assert run("--json") == 0
+    assert json.loads(capsys.readouterr().out) == []
 
 
 @pytest.mark.parametrize(
