@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import colorsys
 import json
-import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import midfill_command
-from tests.e2e.conftest import StartNeovim
+from tests.e2e.conftest import StartNeovim, use_script
 from tests.e2e.neovim import NeovimSession, documented_setup
 
 pytestmark = pytest.mark.editor
 
 # Loading the model and evaluating a first prompt on a busy CPU.
 FIRST_GHOST_TIMEOUT_S = 180.0
+# What a model writes does not depend on the editor's version.
+NEWEST = pytest.mark.parametrize("neovim", [(0, 12)], indirect=True, ids=["nvim-0.12"])
 
 
 @pytest.fixture
@@ -40,6 +42,11 @@ def editing(start: StartNeovim, path: Path) -> NeovimSession:
     return session
 
 
+def whole_ghost(editor: NeovimSession) -> Callable[[], str | None]:
+    """Gives the ghost text once it does not grow any more."""
+    return lambda: editor.ghost() if editor.is_settled else None
+
+
 def stats() -> dict[str, Any]:
     """What ``midfill stats --json`` prints."""
     printed = subprocess.run(
@@ -50,6 +57,7 @@ def stats() -> dict[str, Any]:
 
 
 @pytest.mark.model
+@NEWEST
 def test_ghost_text_is_accepted_and_counted(
     start_neovim: StartNeovim,
     real_file: Path,
@@ -60,7 +68,7 @@ def test_ghost_text_is_accepted_and_counted(
     monkeypatch.setenv("MIDFILL_CACHE_DIR", str(default_model_cache))
     editor = editing(start_neovim, real_file)
     editor.input("Go<CR><C-u>def rgb_to_grey(r, g, b):<CR>")
-    ghost = editor.wait_until(editor.settled_ghost, "ghost text", FIRST_GHOST_TIMEOUT_S)
+    ghost = editor.wait_until(whole_ghost(editor), "ghost text", FIRST_GHOST_TIMEOUT_S)
     before = editor.lines
     assert ghost.strip()
     assert before[-2] == "def rgb_to_grey(r, g, b):"
@@ -79,6 +87,7 @@ def test_ghost_text_is_accepted_and_counted(
 
 
 @pytest.mark.model
+@NEWEST
 def test_typing_on_brings_the_next_suggestion(
     start_neovim: StartNeovim,
     real_file: Path,
@@ -89,23 +98,14 @@ def test_typing_on_brings_the_next_suggestion(
     monkeypatch.setenv("MIDFILL_CACHE_DIR", str(default_model_cache))
     editor = editing(start_neovim, real_file)
     editor.input("Go<CR><C-u>def rgb_to_grey(r, g, b):<CR>")
-    editor.wait_until(editor.settled_ghost, "ghost text", FIRST_GHOST_TIMEOUT_S)
+    editor.wait_until(whole_ghost(editor), "ghost text", FIRST_GHOST_TIMEOUT_S)
     editor.input("grey = (r + g + b) / 3<CR>return ")
     editor.wait_until(lambda: editor.lines[-1].endswith("return "), "the typed text")
-    ghost = editor.wait_until(editor.settled_ghost, "the next ghost text", FIRST_GHOST_TIMEOUT_S)
+    ghost = editor.wait_until(whole_ghost(editor), "the next ghost text", FIRST_GHOST_TIMEOUT_S)
     assert ghost.startswith("grey")
     editor.input("<Esc>")
     editor.wait_until(lambda: editor.ghost() is None, "the ghost text to go")
     assert editor.lines[-1].rstrip().endswith("return")
-
-
-def use_script(tmp_path: Path, *replies: dict[str, str]) -> None:
-    """Let the user's settings name a scripted engine."""
-    script = tmp_path / "script.json"
-    script.write_text(json.dumps({"replies": replies}))
-    settings = Path(os.environ["MIDFILL_CONFIG_DIR"]) / "config.toml"
-    settings.parent.mkdir(parents=True)
-    settings.write_text(f"[model]\nid = {json.dumps(f'scripted:{script}')}\n")
 
 
 def n_served() -> int:
@@ -137,7 +137,7 @@ def test_scripted_suggestion_is_accepted_and_counted(
     use_script(tmp_path, {"after": "(r, g, b):\n    ", "text": text})
     editor = editing(start_neovim, real_file)
     editor.input("Go<CR><C-u>def rgb_to_grey(r, g, b):<CR>")
-    assert editor.wait_until(editor.settled_ghost, "ghost text", 60.0) == text
+    assert editor.wait_until(whole_ghost(editor), "ghost text", 60.0) == text
     editor.input("<Tab>")
     editor.wait_until(
         lambda: editor.n_answered("workspace/executeCommand"), "the answer to the accept command"
@@ -145,8 +145,7 @@ def test_scripted_suggestion_is_accepted_and_counted(
     assert editor.lines[-2:] == ["def rgb_to_grey(r, g, b):", f"    {text}"]
     figures = stats()
     assert (figures["accepted"], figures["n_accepted_chars"]) == (1, len(text))
-    assert figures["shown"] >= figures["shown_assumed"] >= 1
-    assert figures["dismissed"] == 0
+    assert (figures["shown"], figures["shown_assumed"], figures["dismissed"]) == (1, 0, 0)
 
 
 def test_without_a_model_the_editor_stays_usable(
@@ -165,5 +164,4 @@ def test_without_a_model_the_editor_stays_usable(
     after = editor.lines
     assert after[:-1] == before[:-1]
     assert len(after[-1].expandtabs()) > len(before[-1].expandtabs()) + 1
-    errors = editor.lua("return vim.api.nvim_exec2('messages', { output = true }).output")
-    assert "Error" not in errors
+    assert "Error" not in editor.printed

@@ -16,7 +16,9 @@ TEXT = "grey = '𝄞' + r\n    return grey"
 NEW_LINE = "GA<CR>"
 
 
-def showing(edit: EditPython, text: str = TEXT, options: str = "", before: str = "") -> NeovimSession:
+def showing(
+    edit: EditPython, text: str = TEXT, options: str = "", before: str = ""
+) -> NeovimSession:
     """An editor that shows a suggestion for the first line of a function."""
     reply = {"after": "(r, g, b):\n    ", "text": text}
     editor = edit(reply, text=HEAD, options=options, before=before)
@@ -186,3 +188,28 @@ def test_a_selected_entry_of_a_menu_has_the_key(edit: EditPython) -> None:
     editor.wait_until(lambda: editor.lua("return vim.fn.pumvisible()"), "the menu")
     editor.input("<Tab>")
     editor.wait_until(lambda: editor.line == "    retry", "the next entry")
+
+
+def test_other_suggestions_are_gone_through(edit: EditPython) -> None:
+    """Each is another text, says which one it is, and is the one that <Tab> accepts."""
+    others = [{"text": "grey = g"}, {"text": "grey = b"}]
+    reply = {"after": "(r, g, b):\n    ", "text": "grey = r", "sampled": others}
+    editor = edit(reply, text=HEAD)
+    editor.input(NEW_LINE)
+    editor.wait_until(lambda: editor.ghost() == "grey = r", "the ghost text")
+    seen = ["grey = r"]
+    for number, key in ((2, "<M-]>"), (3, "<M-]>"), (1, "<M-]>"), (3, "<M-[>")):
+        editor.input(key)
+        ghost = editor.wait_until(
+            lambda number=number: (
+                text if (text := editor.ghost() or "").endswith(f" {number}/3") else None
+            ),
+            f"suggestion {number}",
+        )
+        seen.append(ghost.removesuffix(f" {number}/3"))
+    assert len(set(seen[:3])) == 3
+    assert seen[3:] == [seen[0], seen[2]]
+    editor.input("<Tab>")
+    editor.wait_until(lambda: editor.line == f"    {seen[2]}", "the accepted text")
+    editor.wait_until(lambda: [e for e in read_events() if isinstance(e, Accepted)], "the event")
+    assert [e.n_chars for e in read_events() if isinstance(e, Accepted)] == [len("grey = r")]

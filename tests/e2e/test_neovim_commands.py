@@ -199,7 +199,9 @@ def test_the_command_line_completes(edit: EditPython) -> None:
     editor.command("Midfill nonsense")
     editor.wait_until(lambda: any("no :Midfill nonsense" in m for m in editor.messages), "a hint")
     editor.command("Midfill toggle nonsense")
-    editor.wait_until(lambda: any("global, buffer, filetype" in m for m in editor.messages), "a hint")
+    editor.wait_until(
+        lambda: any("global, buffer, filetype" in m for m in editor.messages), "a hint"
+    )
 
 
 def test_restart_starts_another_server(edit: EditPython) -> None:
@@ -263,7 +265,8 @@ def test_a_server_that_does_not_start_is_told_once(edit: EditPython, tmp_path: P
     command = f"{{ cmd = {{ '{sys.executable}', '-c', 'raise SystemExit(3)' }} }}"
     editor = edit(text=HEAD, options=command, wait=False)
     editor.wait_until(
-        lambda: any("did not start (exit code 3)" in text for text in editor.messages), "the message"
+        lambda: any("did not start (exit code 3)" in text for text in editor.messages),
+        "the message",
     )
     open_more(editor, tmp_path)
     ours = [text for text in editor.messages if text.startswith("midfill:")]
@@ -296,9 +299,7 @@ def test_an_old_server_gives_plain_suggestions(edit: EditPython, tmp_path: Path)
 
 
 @pytest.mark.parametrize("neovim", [(0, 12)], indirect=True, ids=["nvim-0.12"])
-def test_without_a_model_one_message_says_how_to_get_one(
-    edit: EditPython, tmp_path: Path
-) -> None:
+def test_without_a_model_one_message_says_how_to_get_one(edit: EditPython, tmp_path: Path) -> None:
     """It is told once for all files and keys, with the command of the editor."""
     editor = edit(text=HEAD, before="vim.env.MIDFILL_CONFIG_DIR = vim.fn.tempname()", wait=False)
     editor.wait_for_client()

@@ -215,7 +215,9 @@ def test_an_answer_that_differs_takes_its_place(edit: EditPython) -> None:
 
 def test_positions_count_utf16_where_the_client_says_so(edit: EditPython) -> None:
     """With characters beyond the BMP left of the cursor the text goes to the right place."""
-    utf16 = "vim.lsp.config('*', { capabilities = { general = { positionEncodings = { 'utf-16' } } } })"
+    utf16 = (
+        "vim.lsp.config('*', { capabilities = { general = { positionEncodings = { 'utf-16' } } } })"
+    )
     editor = edit(
         {"after": "größe = '𝄞' + ", "text": "'𝄢𝄢' + ende"}, text="größe = '𝄞' + \n", before=utf16
     )

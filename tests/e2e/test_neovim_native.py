@@ -77,6 +77,8 @@ def test_only_one_of_the_two_shows_them(edit: EditPython) -> None:
     editor = edit(body(), text=HEAD, before=before)
     editor.input(NEW_LINE)
     editor.wait_until(lambda: editor.ghost() == BODY, "the ghost text")
-    active = "return vim.lsp.inline_completion.is_enabled({ client_id = vim.lsp.get_clients()[1].id })"
+    active = (
+        "return vim.lsp.inline_completion.is_enabled({ client_id = vim.lsp.get_clients()[1].id })"
+    )
     assert editor.lua(active) is False
     assert editor.ghost(NATIVE) is None

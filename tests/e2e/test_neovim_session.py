@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import random
+from typing import NamedTuple
 
 import pytest
 
@@ -16,15 +17,41 @@ pytestmark = pytest.mark.editor
 
 N_SUGGESTIONS = 200
 ONE_LINE = "alpha(beta, gamma)"
-TWO_LINES = "a):\n    return a"
 WAYS = ("accept", "word", "line", "words and accept", "dismiss", "type and accept", "type", "other")
 
 
-def suggest(editor: NeovimSession, number: int, text: str) -> None:
-    """Begin a new line of the file for which the script has a suggestion."""
-    head = f"x{number} = " if text == ONE_LINE else f"def f{number}("
-    editor.input(f"<Esc>:call append('$', '')<CR>GA{head}")
-    editor.wait_until(lambda: editor.ghost() == text, f"suggestion {number}")
+class Case(NamedTuple):
+    """A line for which the script has a suggestion.
+
+    Args:
+        head: keys that begin it.
+        text: what is suggested.
+        keys: what types all of that.
+    """
+
+    head: str
+    text: str
+    keys: str
+
+
+def one_line(number: int) -> Case:
+    """A suggestion for the rest of a line."""
+    return Case(f"x{number} = ", ONE_LINE, ONE_LINE)
+
+
+def two_lines(number: int) -> Case:
+    """A suggestion for a function's body, with a text of its own.
+
+    What was turned down once is not suggested for such a line again.
+    """
+    lines = f"b{number} = a", f"    return b{number}"
+    return Case(f"def f{number}(a):<CR>    ", "\n".join(lines), "<CR>".join(lines))
+
+
+def suggest(editor: NeovimSession, case: Case) -> None:
+    """Begin a new line of the file, and wait for the suggestion."""
+    editor.input(f"<Esc>:call append('$', '')<CR>GA{case.head}")
+    editor.wait_until(lambda: editor.ghost() == case.text, f"a suggestion for {case.head}")
 
 
 def press(editor: NeovimSession, key: str) -> None:
@@ -34,8 +61,9 @@ def press(editor: NeovimSession, key: str) -> None:
     editor.wait_until(lambda: editor.lines != before, f"{key} to change the file")
 
 
-def use(editor: NeovimSession, text: str, way: str) -> str:
+def use(editor: NeovimSession, case: Case, way: str) -> str:
     """Do something with the suggestion; returns what the log is to make of it."""
+    text = case.text
     match way:
         case "accept":
             press(editor, "<Tab>")
@@ -61,7 +89,7 @@ def use(editor: NeovimSession, text: str, way: str) -> str:
             press(editor, "<Tab>")
             return "accepted"
         case "type":
-            press(editor, ONE_LINE if text == ONE_LINE else "a):<CR>return a")
+            press(editor, case.keys)
             editor.wait_until(lambda: editor.ghost() is None, "all of it typed")
             return "unknown"
         case _:
@@ -72,18 +100,18 @@ def use(editor: NeovimSession, text: str, way: str) -> str:
 
 def test_what_is_counted_is_what_was_done(edit: EditPython) -> None:
     """200 suggestions, accepted, taken in part, turned down or passed by at random."""
-    # Each line begins otherwise: what was turned down once is not suggested for such a line again.
+    bodies = [two_lines(number) for number in range(N_SUGGESTIONS)]
     editor = edit(
         {"after": " = ", "text": ONE_LINE},
-        *({"after": f"f{number}(", "text": TWO_LINES} for number in range(N_SUGGESTIONS)),
-        options="{ server = { completion = { multi_line = 'always' } } }",
+        *({"after": case.head.replace("<CR>", "\n"), "text": case.text} for case in bodies),
     )
+    editor.command("setlocal indentexpr= indentkeys= noautoindent")
     chance = random.Random(11)
     done: collections.Counter[str] = collections.Counter()
     for number in range(N_SUGGESTIONS):
-        text = chance.choice((ONE_LINE, TWO_LINES))
-        suggest(editor, number, text)
-        done[use(editor, text, chance.choice(WAYS))] += 1
+        case = chance.choice((one_line, two_lines))(number)
+        suggest(editor, case)
+        done[use(editor, case, chance.choice(WAYS))] += 1
     editor.input("<Esc>")
     editor.wait_until(lambda: editor.lua("return vim.fn.mode()") == "n", "normal mode")
     editor.close()
