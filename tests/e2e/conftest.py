@@ -48,7 +48,7 @@ class EditPython(Protocol):
         """
 
 
-@pytest.fixture(scope="session", params=VERSIONS, ids=lambda version: "nvim-%d.%d" % version)
+@pytest.fixture(scope="session", params=VERSIONS, ids=["nvim-0.11", "nvim-0.12"])
 def neovim(request: pytest.FixtureRequest) -> Path:
     """A Neovim of each version that is supported."""
     version: Version = request.param

@@ -21,7 +21,7 @@ def showing(
 ) -> NeovimSession:
     """An editor that shows a suggestion for the first line of a function."""
     reply = {"after": "(r, g, b):\n    ", "text": text}
-    editor = edit(reply, text=HEAD, options=options, before=before)
+    editor = edit(reply, text=HEAD, options=options)
     editor.input(NEW_LINE)
     editor.wait_until(lambda: editor.ghost() == text, "the ghost text")
     return editor
@@ -63,7 +63,7 @@ def test_a_dot_repeats_an_accept(edit: EditPython) -> None:
 
 
 def test_words_then_lines_then_the_rest(edit: EditPython) -> None:
-    """Each part is inserted and told with what was taken so far, in UTF-16 units; once at the end."""
+    """Each part is inserted and told with all that was taken, in UTF-16 units; once at the end."""
     editor = showing(edit)
     for word, n_utf16 in (("grey", 4), (" =", 6), (" '", 8), ("𝄞", 10)):
         before = editor.line

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from lsp_server.acceptance.events import Dismissed, Shown
@@ -74,7 +76,7 @@ def test_what_is_typed_while_it_grows_never_flickers(edit: EditPython) -> None:
     type_out(editor, "return 0.")
     editor.wait_until(lambda: (editor.ghost() or "").endswith(PIECES[2]), "the last piece")
     lines = [frame[0] for frame in editor.frames()]
-    assert all(a == b or b.startswith(a) for a, b in zip(lines, lines[1:], strict=False))
+    assert all(a == b or b.startswith(a) for a, b in itertools.pairwise(lines))
     assert lines[-1] == "    " + BODY
     assert len(editor.sent("textDocument/inlineCompletion")) == 1
 
@@ -98,6 +100,14 @@ def test_leaving_insert_mode_is_a_dismissal(edit: EditPython) -> None:
     editor.wait_until(
         lambda: [event for event in read_events() if isinstance(event, Dismissed)], "the event"
     )
+    assert len(editor.sent("midfill/didDismissCompletion")) == 1
+
+
+def test_ending_insert_mode_without_an_event_is_a_dismissal(edit: EditPython) -> None:
+    """<C-c> brings no InsertLeave; nothing stays on the screen all the same."""
+    editor = shown_body(edit)
+    editor.input("<C-c>")
+    editor.wait_until(lambda: editor.ghost() is None, "the ghost text to go")
     assert len(editor.sent("midfill/didDismissCompletion")) == 1
 
 
@@ -135,7 +145,7 @@ def test_it_stands_between_the_text_on_both_sides(edit: EditPython) -> None:
     editor.watch_screen()
     editor.input("gg0f(a")
     editor.wait_until(lambda: editor.ghost() == "r, g", "the ghost text")
-    editor.wait_until(lambda: [["print(r, g)", "~", "~"]] == editor.frames()[-1:], "the screen")
+    editor.wait_until(lambda: editor.frames()[-1:] == [["print(r, g)", "~", "~"]], "the screen")
     editor.input("<Tab>")
     editor.wait_until(lambda: editor.lines == ["print(r, g)"], "the accepted text")
 
@@ -198,7 +208,8 @@ def test_an_answer_that_differs_takes_its_place(edit: EditPython) -> None:
         local seen = {}
         local function answer(number, text)
           answers[number](nil, { items = { { insertText = text } } })
-          table.insert(seen, require('midfill.ghost').is_shown() and complete.visible():rest() or '')
+          local visible = complete.visible()
+          table.insert(seen, visible and visible:rest() or '')
         end
         complete.trigger()
         answer(1, 'return r + g')

@@ -87,6 +87,13 @@ function M.setup()
       complete.progress(event.data.params)
     end,
   })
+  -- <C-c> ends insert mode without InsertLeave.
+  api.nvim_create_autocmd('ModeChanged', {
+    group = group,
+    pattern = 'i*:n',
+    desc = 'Let the suggestion go',
+    callback = complete.left,
+  })
   switch.on_change(function()
     for _, client in ipairs(require('midfill.client').all()) do
       native.set(client, switch.off() == nil)

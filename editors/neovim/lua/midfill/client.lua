@@ -115,13 +115,15 @@ function M.ask(method, params, on_answer, client)
     return false
   end
   if vim.tbl_isempty(params) then params = vim.empty_dict() end
-  return (client:request(method, params, function(err, result)
-    if err then
-      message.show(err.message or tostring(err), vim.log.levels.ERROR)
-    else
-      on_answer(result)
-    end
-  end, vim.api.nvim_get_current_buf()))
+  return (
+    client:request(method, params, function(err, result)
+      if err then
+        message.show(err.message or tostring(err), vim.log.levels.ERROR)
+      else
+        on_answer(result)
+      end
+    end, vim.api.nvim_get_current_buf())
+  )
 end
 
 --- Run one of the server's commands.
@@ -170,11 +172,7 @@ local function give_up(what, code)
     vim.lsp.enable(M.NAME, false)
   end)
   local text = 'the server %s (exit code %d). Run :Midfill doctor, see :Midfill log, '
-  message.once(
-    'broken',
-    (text .. 'then :Midfill restart'):format(what, code),
-    vim.log.levels.ERROR
-  )
+  message.once('broken', (text .. 'then :Midfill restart'):format(what, code), vim.log.levels.ERROR)
 end
 
 ---@param code integer

@@ -28,7 +28,9 @@ end
 local function in_insert(part)
   return function(arguments)
     local chosen = arguments[1] or part
-    if not require('midfill').accept(chosen) then message.show('there is no suggestion to accept') end
+    if not require('midfill').accept(chosen) then
+      message.show('there is no suggestion to accept')
+    end
   end
 end
 

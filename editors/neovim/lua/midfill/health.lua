@@ -83,11 +83,13 @@ local function check_server(buf)
     health.error('The server is too old: ' .. (protocol or 'no protocol of ours'), client.UPDATE)
     return
   end
-  health.ok(('The server %s speaks protocol %d, positions count in %s'):format(
-    vim.tbl_get(found, 'server_info', 'version') or '',
-    protocol,
-    found.offset_encoding
-  ))
+  health.ok(
+    ('The server %s speaks protocol %d, positions count in %s'):format(
+      vim.tbl_get(found, 'server_info', 'version') or '',
+      protocol,
+      found.offset_encoding
+    )
+  )
   check_answers(found)
 end
 
@@ -137,10 +139,12 @@ local function check_neighbours(buf)
   local menu = require('midfill.config').get().menu
   for _, name in ipairs({ 'cmp', 'blink.cmp' }) do
     if package.loaded[name] then
-      health.info(('%s is loaded; while its menu is open, suggestions are %s (option menu)'):format(
-        name,
-        menu == 'hide' and 'hidden' or 'shown'
-      ))
+      health.info(
+        ('%s is loaded; while its menu is open, suggestions are %s (option menu)'):format(
+          name,
+          menu == 'hide' and 'hidden' or 'shown'
+        )
+      )
     end
   end
   if n_found == 0 then health.ok('No other plugin is in the way') end

@@ -35,14 +35,16 @@ end
 
 local function watch_for_program()
   local client = require('midfill.client')
+  local function is_served(buf)
+    local filetypes = (vim.lsp.config[client.NAME] or {}).filetypes or {}
+    return vim.bo[buf].buftype == '' and vim.tbl_contains(filetypes, vim.bo[buf].filetype)
+  end
+  if is_served(0) then client.check_program() end
   vim.api.nvim_create_autocmd('FileType', {
     group = vim.api.nvim_create_augroup('midfill.program', {}),
     desc = 'Say what to do when the midfill command is not there',
     callback = function(event)
-      local filetypes = vim.lsp.config[client.NAME].filetypes
-      if vim.bo[event.buf].buftype == '' and vim.tbl_contains(filetypes, event.match) then
-        client.check_program()
-      end
+      if is_served(event.buf) then client.check_program() end
     end,
   })
 end
@@ -54,6 +56,8 @@ function M.setup(given)
     vim.notify('midfill: Neovim 0.11 or later is needed', vim.log.levels.ERROR)
     return
   end
+  -- Where the folder came onto the runtime path after Neovim has read its plugins.
+  vim.cmd.runtime('plugin/midfill.lua')
   local config = require('midfill.config')
   local problems = config.set(given)
   if #problems > 0 then

@@ -131,11 +131,16 @@ end
 function M.taken(buf)
   local found = {}
   for name, lhs in pairs(config.keys()) do
-    local mapping = lhs and api.nvim_buf_call(buf, function()
-      return vim.fn.maparg(lhs, 'i', false, true)
-    end) or {}
+    local mapping = lhs
+        and api.nvim_buf_call(buf, function()
+          return vim.fn.maparg(lhs, 'i', false, true)
+        end)
+      or {}
     if lhs and not vim.tbl_isempty(mapping) and not is_ours(mapping) then
-      table.insert(found, ('%s (%s): %s'):format(lhs, name, mapping.desc or mapping.rhs or 'a function'))
+      table.insert(
+        found,
+        ('%s (%s): %s'):format(lhs, name, mapping.desc or mapping.rhs or 'a function')
+      )
     end
   end
   table.sort(found)

@@ -27,9 +27,7 @@ end
 --- Whether an entry of an open menu is chosen: then its keys are meant for it.
 ---@return boolean
 local function has_selection()
-  if vim.fn.pumvisible() == 1 then
-    return vim.fn.complete_info({ 'selected' }).selected >= 0
-  end
+  if vim.fn.pumvisible() == 1 then return vim.fn.complete_info({ 'selected' }).selected >= 0 end
   return ask('cmp', 'get_selected_entry') ~= nil or ask('blink.cmp', 'get_selected_item') ~= nil
 end
 

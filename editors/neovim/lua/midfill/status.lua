@@ -32,7 +32,9 @@ function M.local_reason()
     end
     return ('No server serves this buffer (filetype %s): see :checkhealth midfill'):format(filetype)
   end
-  if menu.hides() then return 'A completion menu is open, which hides suggestions (option menu).' end
+  if menu.hides() then
+    return 'A completion menu is open, which hides suggestions (option menu).'
+  end
 end
 
 --- The sign for the statusline; "" where there is no server.
@@ -64,7 +66,10 @@ local function lines_of(answer)
   end
   local model = known(answer.model)
   local lines = {
-    ('midfill %s: %s'):format(answer.version, answer.message ~= '' and answer.message or answer.kind),
+    ('midfill %s: %s'):format(
+      answer.version,
+      answer.message ~= '' and answer.message or answer.kind
+    ),
     'Model: ' .. (model and model.id or 'none; fetch one: :Midfill fetch'),
   }
   if answer.paused then table.insert(lines, 'Paused in every editor. On: :Midfill resume') end
@@ -83,7 +88,9 @@ local function lines_of(answer)
     )
   end
   local reason = known(answer.reason)
-  if reason then table.insert(lines, ('Last empty answer: %s. Why: :Midfill why'):format(reason)) end
+  if reason then
+    table.insert(lines, ('Last empty answer: %s. Why: :Midfill why'):format(reason))
+  end
   return lines
 end
 

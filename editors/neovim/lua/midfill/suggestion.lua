@@ -109,12 +109,16 @@ function Suggestion:typed()
   if api.nvim_get_current_buf() ~= place.buf then return nil, '' end
   local row, col = unpack(api.nvim_win_get_cursor(0))
   local n_new = row - 1 - place.row
-  if n_new < 0 or api.nvim_buf_line_count(place.buf) ~= place.n_lines + n_new then return nil, '' end
+  if n_new < 0 or api.nvim_buf_line_count(place.buf) ~= place.n_lines + n_new then
+    return nil, ''
+  end
   local lines = api.nvim_buf_get_lines(place.buf, place.row, row + 1, false)
   if lines[n_new + 2] ~= place.below then return nil, '' end
   local last = lines[n_new + 1]
   local right = self:_right(last:sub(col + 1))
-  if not right or lines[1]:sub(1, self.start) ~= place.line:sub(1, self.start) then return nil, '' end
+  if not right or lines[1]:sub(1, self.start) ~= place.line:sub(1, self.start) then
+    return nil, ''
+  end
   lines[n_new + 2] = nil
   lines[n_new + 1] = last:sub(1, col)
   if n_new == 0 and col < self.start then return nil, '' end

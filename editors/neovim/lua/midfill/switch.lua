@@ -43,7 +43,9 @@ function M.off(buf)
   if M.snooze_left_s() > 0 then return 'snoozed' end
   local here = vim.b[buf].midfill_enabled
   if here == false then return 'off here' end
-  if here == nil and not is_enabled_for(vim.bo[buf].filetype) then return 'off for this filetype' end
+  if here == nil and not is_enabled_for(vim.bo[buf].filetype) then
+    return 'off for this filetype'
+  end
   if not is_enabled_everywhere() then return 'off' end
 end
 
