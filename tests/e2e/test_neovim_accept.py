@@ -209,6 +209,8 @@ def test_other_suggestions_are_gone_through(edit: EditPython) -> None:
         seen.append(ghost.removesuffix(f" {number}/3"))
     assert len(set(seen[:3])) == 3
     assert seen[3:] == [seen[0], seen[2]]
+    told = [each["item"]["insertText"] for each in editor.sent("textDocument/didShowCompletion")]
+    assert told[-4:] == seen[1:]
     editor.input("<Tab>")
     editor.wait_until(lambda: editor.line == f"    {seen[2]}", "the accepted text")
     editor.wait_until(lambda: [e for e in read_events() if isinstance(e, Accepted)], "the event")

@@ -102,6 +102,21 @@ def test_pause_and_resume(edit: EditPython) -> None:
     editor.wait_until(lambda: editor.ghost() == BODY, "the ghost text")
 
 
+def test_settings_of_the_running_server_are_changed(edit: EditPython) -> None:
+    """What is given holds from the next request on, and when the server is started again."""
+    editor = edit(body(), text=HEAD)
+    editor.lua(
+        "require('midfill').configure({ completion = { disabled_languages = { 'python' } } })"
+    )
+    editor.input(NEW_LINE)
+    editor.wait_until(lambda: editor.n_answered("textDocument/inlineCompletion"), "an answer")
+    assert editor.ghost() is None
+    printed_by(editor, "Midfill why", "switched off for this language")
+    editor.lua("require('midfill').configure({ completion = { disabled_languages = {} } })")
+    editor.input(" <BS>")
+    editor.wait_until(lambda: editor.ghost() == BODY, "the ghost text")
+
+
 def test_explain_shows_the_snippets_and_marks_their_files(edit: EditPython) -> None:
     """A buffer has the answer and where it came from; p pins the file of a line, u frees it."""
     editor = edit(body(), text=HEAD)

@@ -71,10 +71,14 @@ function M.setup(given)
   vim.lsp.enable('midfill')
 end
 
---- Change settings of the running server, for this session.
+--- Change settings of the running server, for this session; those of setup hold beside them.
 ---@param server table e.g. { completion = { mode = 'quiet' } }
 function M.configure(server)
   local client = require('midfill.client')
+  local options = require('midfill.config').get()
+  server = vim.tbl_deep_extend('force', options.server or {}, server)
+  options.server = server
+  vim.lsp.config(client.NAME, { init_options = server })
   for _, each in ipairs(client.all()) do
     each:notify('workspace/didChangeConfiguration', { settings = { midfill = server } })
   end

@@ -26,11 +26,15 @@ local told_shown = {}
 local order = {}
 local MAX_TOLD = 256
 
---- The item stands on the screen; told once.
+---@type string?
+local newest_shown
+
+--- The item stands on the screen; told once, of several alternatives each time one does.
 ---@param suggestion midfill.Suggestion
 function M.shown(suggestion)
   local id = suggestion:id()
-  if not id or told_shown[id] then return end
+  if not id or id == newest_shown or (told_shown[id] and not suggestion.chosen) then return end
+  newest_shown = id
   told_shown[id] = true
   table.insert(order, id)
   if #order > MAX_TOLD then told_shown[table.remove(order, 1)] = nil end
