@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from lsp_server.acceptance.events import Accepted, Event, Failed, PartiallyAccepted, Shown
-from lsp_server.acceptance.report import wilson_interval
+from lsp_server.acceptance.tally import wilson_interval
 
 COVERAGES = (1.0, 0.8, 0.5, 0.3, 0.2, 0.1)
 ACCEPTANCES = (0.5, 0.75, 0.9, 0.92)

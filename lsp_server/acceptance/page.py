@@ -8,7 +8,8 @@ from html import escape
 
 from lsp_server.acceptance.coverage import Curve
 from lsp_server.acceptance.history import LATENCY_BOUNDS_MS, Day, latency_counts
-from lsp_server.acceptance.report import Report, Tally
+from lsp_server.acceptance.report import Report
+from lsp_server.acceptance.tally import Tally
 from lsp_server.reasons import OVERTAKEN, explain
 
 _WIDTH, _HEIGHT, _GAP = 720, 160, 2
@@ -366,7 +367,8 @@ def _meters(
     head += f'<th class="text">{text_head}</th>' if text_head else ""
     body = "".join(
         f"<tr><td>{escape(name)}</td><td>{n:,}</td>"
-        f'<td class="meter{" short" if text_head else ""}"><i style="width:{100 * n / top:.1f}%"></i></td>'
+        f'<td class="meter{" short" if text_head else ""}">'
+        f'<i style="width:{100 * n / top:.1f}%"></i></td>'
         + (f'<td class="text">{escape(text)}</td>' if text_head else "")
         + "</tr>"
         for name, n, text in rows

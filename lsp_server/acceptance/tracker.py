@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -21,70 +20,22 @@ from lsp_server.acceptance.events import (
     Requested,
     Retained,
     Shown,
-    Unit,
-    Written,
 )
-from lsp_server.acceptance.file_kind import FileKind, file_kind
-from lsp_server.acceptance.kept import n_new_chars
+from lsp_server.acceptance.file_kind import file_kind
 from lsp_server.acceptance.log import EventSink
 from lsp_server.acceptance.retention import Later, Retention, Timer
 from lsp_server.acceptance.salt import TextHasher, user_hasher
 from lsp_server.acceptance.samples import Sample, Samples
 from lsp_server.acceptance.screen import Screen
+from lsp_server.acceptance.suggestion import Suggestion, chars_of_utf16, is_line, n_lines
+from lsp_server.acceptance.surroundings import around
+from lsp_server.acceptance.written import WrittenChars
 from lsp_server.positions import end_of
 from lsp_server.reasons import OVERTAKEN
 from lsp_server.score.features import VERSION
 from lsp_server.types import Completion, CompletionRequest, Edit, Position, Skip, Snapshot
 
-# How much of the text before the cursor the prefix hash covers: enough to tell positions apart,
-# little enough to hash on every keystroke.
-_N_HASHED_PREFIX_CHARS = 4096
-# What is written is told at most so often.
-_WRITTEN_S = 60.0
-_START = Position(0, 0)
-
 _Value = TypeVar("_Value")
-
-
-@dataclasses.dataclass(slots=True)
-class _Suggestion:
-    """What is known of one completion id."""
-
-    client: str
-    language: str
-    model: str
-    received_s: float
-    uri: str = ""
-    # Only while its text is to be kept for fine-tuning.
-    snapshot: Snapshot | None = None
-    at: Position = _START
-    text: str = ""
-    latency_ms: float = 0.0
-    ttft_ms: float = 0.0
-    score: float = 0.0
-    p: float | None = None
-    features: tuple[float | None, ...] = ()
-    explored: bool = False
-    answered: bool = False
-    announced: bool = False
-    shown: bool = False
-    accepted: bool = False
-    dismissed: bool = False
-    # Of its own text, and of all that is left of it together under the name of the first.
-    n_accepted_chars: int = 0
-    n_taken: int = 0
-    unit: Unit = "word"
-    # The one that was shown first: this is what is left of it to type, or another for its place.
-    first: str = ""
-    is_alternative: bool = False
-    # Its own text; ``text`` of the one that was shown first is that of whichever stands there.
-    own: str = ""
-    version: int = 0
-
-    @property
-    def is_judged(self) -> bool:
-        """Whether there is a text whose probability will not come later."""
-        return bool(self.text) and (self.answered or self.p is not None)
 
 
 class AcceptanceTracker:
@@ -133,16 +84,14 @@ class AcceptanceTracker:
         self._monotonic = monotonic
         self._hash = hasher or user_hasher()
         self._max_tracked = max_tracked
-        self._suggestions: dict[str, _Suggestion] = {}
+        self._suggestions: dict[str, Suggestion] = {}
         self._newest: dict[str, str] = {}
         self._first: dict[str, str] = {}
         self._later = later or _on_loop
         self._retention = Retention(self._retained, self._later)
         self._samples = Samples(keep_text, may_keep_text, self._later, clock) if keep_text else None
         self._screen = Screen(self._ended, monotonic, self._later)
-        self._n_written: dict[tuple[str, FileKind], int] = {}
-        self._n_accepted: dict[tuple[str, FileKind], int] = {}
-        self._written_timer: Timer | None = None
+        self._written = WrittenChars(log, session, clock, self._later)
 
     # -- documents -----------------------------------------------------------------------
 
@@ -161,11 +110,7 @@ class AcceptanceTracker:
         self._screen.edited(snapshot, edits)
         if self._samples:
             self._samples.edited(snapshot, edits)
-        n_chars = sum(map(n_new_chars, edits))
-        if n_chars:
-            _add(self._n_written, (snapshot.language, file_kind(snapshot.uri)), n_chars)
-        if self._n_written and self._written_timer is None:
-            self._written_timer = self._later(_WRITTEN_S, self._tell_written)
+        self._written.edited(snapshot, edits)
 
     def document_closed(self, uri: str) -> None:
         """A document was closed."""
@@ -180,26 +125,7 @@ class AcceptanceTracker:
         self._screen.close()
         if self._samples:
             self._samples.close()
-        if self._written_timer is not None:
-            self._written_timer.cancel()
-            self._tell_written()
-
-    def _tell_written(self) -> None:
-        self._written_timer = None
-        for (language, kind), n_chars in self._n_written.items():
-            self._log.append(
-                Written(
-                    completion_id="",
-                    ts=self._clock(),
-                    session=self._session,
-                    language=language,
-                    n_chars=n_chars,
-                    n_accepted=min(self._n_accepted.get((language, kind), 0), n_chars),
-                    file_kind=kind,
-                )
-            )
-        self._n_written.clear()
-        self._n_accepted.clear()
+        self._written.close()
 
     def _retained(self, completion_id: str, after_s: float, n_chars: int, n_kept: int) -> None:
         suggestion = self._suggestions.get(completion_id)
@@ -213,7 +139,7 @@ class AcceptanceTracker:
                 after_s=after_s,
             )
 
-    def _took(self, completion_id: str, suggestion: _Suggestion, n_chars: int) -> int:
+    def _took(self, completion_id: str, suggestion: Suggestion, n_chars: int) -> int:
         """The user took a suggestion up to some character; how many of the whole that makes."""
         name, whole = suggestion.first or completion_id, self._whole(suggestion)
         # What was typed by hand meanwhile was not taken.
@@ -222,11 +148,10 @@ class AcceptanceTracker:
         n_there = min(known[0] - n_skipped, n_chars) if known else 0
         before = max(suggestion.n_accepted_chars, n_there)
         suggestion.n_accepted_chars = n_chars
-        if _is_line(suggestion.text, before, n_chars):
+        if is_line(suggestion.text, before, n_chars):
             whole.unit = "line"
         whole.n_taken += n_chars - before
-        where = suggestion.language, file_kind(suggestion.uri)
-        _add(self._n_accepted, where, n_chars - before)
+        self._written.accepted(suggestion.language, suggestion.uri, n_chars - before)
         at = end_of(suggestion.at, suggestion.text[:before])
         self._retention.accepted(
             name,
@@ -260,7 +185,7 @@ class AcceptanceTracker:
     def requested(self, request: CompletionRequest, *, model: str = "") -> None:
         """A request arrived; older unanswered ones of the same document are now superseded."""
         snapshot = request.snapshot
-        n_prefix_chars, n_suffix_chars, prefix_end = _around(snapshot, request)
+        n_prefix_chars, n_suffix_chars, prefix_end = around(request)
         self._remember(request, model)
         _put(self._newest, snapshot.uri, request.id, self._max_tracked)
         self._screen.requested(snapshot.uri, Position(request.line, request.column))
@@ -299,9 +224,7 @@ class AcceptanceTracker:
         """
         suggestion = self._suggestions.get(completion_id)
         if suggestion is not None:
-            suggestion.p = p
-            suggestion.features = tuple(_storable(value) for value in features)
-            suggestion.explored = explored
+            suggestion.judged(p, features, explored=explored)
 
     def answered(self, completion: Completion, request: CompletionRequest) -> Skip | None:
         """A text was handed to the client; call it for growing partial results as well.
@@ -317,7 +240,7 @@ class AcceptanceTracker:
         if not completion.text:
             return Skip(reason="empty", message="There is no text to show.")
         if not suggestion.text:
-            suggestion.latency_ms = _elapsed_ms(suggestion, completion, self._monotonic())
+            suggestion.latency_ms = suggestion.elapsed_ms(completion, self._monotonic())
         suggestion.text = suggestion.own = completion.text
         suggestion.at = Position(completion.line, completion.column)
         suggestion.ttft_ms = completion.timings.ttft_ms
@@ -380,10 +303,10 @@ class AcceptanceTracker:
             other.text = other.own = completion.text
             other.at = Position(completion.line, completion.column)
             other.ttft_ms, other.score = completion.timings.ttft_ms, completion.score
-            other.latency_ms = _elapsed_ms(other, completion, self._monotonic())
+            other.latency_ms = other.elapsed_ms(completion, self._monotonic())
             _put(self._first, completion.identity, first, self._max_tracked)
 
-    def _stand(self, completion_id: str, suggestion: _Suggestion) -> None:
+    def _stand(self, completion_id: str, suggestion: Suggestion) -> None:
         """Of all that were made for a cursor this one stands there now."""
         whole = self._whole(suggestion)
         stands = suggestion.is_alternative or whole is suggestion
@@ -392,7 +315,7 @@ class AcceptanceTracker:
             name = suggestion.first or completion_id
             self._screen.replace(name, suggestion.uri, suggestion.at, suggestion.own)
 
-    def _identify(self, completion: Completion, suggestion: _Suggestion) -> None:
+    def _identify(self, completion: Completion, suggestion: Suggestion) -> None:
         """Find the suggestion of which this one is what is left once a part was typed."""
         if not completion.identity:
             return
@@ -438,7 +361,7 @@ class AcceptanceTracker:
             self._samples.became(name, "accepted")
         return None
 
-    def _whole(self, suggestion: _Suggestion) -> _Suggestion:
+    def _whole(self, suggestion: Suggestion) -> Suggestion:
         """The suggestion as it was shown first."""
         return self._suggestions.get(suggestion.first, suggestion)
 
@@ -454,7 +377,7 @@ class AcceptanceTracker:
             return _unknown(completion_id)
         if suggestion.accepted:
             return Skip(reason="already_accepted", message="It was accepted before.")
-        n_chars = _chars_of_utf16(suggestion.text, n_utf16)
+        n_chars = chars_of_utf16(suggestion.text, n_utf16)
         if n_chars <= suggestion.n_accepted_chars:
             return Skip(reason="nothing_new", message="No more of it was taken than before.")
         if n_chars == len(suggestion.text):
@@ -517,7 +440,7 @@ class AcceptanceTracker:
         self,
         event_type: Callable[..., Event],
         completion_id: str,
-        suggestion: _Suggestion,
+        suggestion: Suggestion,
         **own: Any,
     ) -> None:
         """Log an event of a known suggestion.
@@ -542,8 +465,8 @@ class AcceptanceTracker:
 
     def _remember(
         self, request: CompletionRequest, model: str, completion_id: str = ""
-    ) -> _Suggestion:
-        suggestion = _Suggestion(
+    ) -> Suggestion:
+        suggestion = Suggestion(
             client=request.client,
             language=request.snapshot.language,
             model=model,
@@ -555,7 +478,7 @@ class AcceptanceTracker:
         _put(self._suggestions, completion_id or request.id, suggestion, self._max_tracked)
         return suggestion
 
-    def _show(self, completion_id: str, suggestion: _Suggestion, evidence: Evidence) -> Skip | None:
+    def _show(self, completion_id: str, suggestion: Suggestion, evidence: Evidence) -> Skip | None:
         if suggestion.shown:
             return Skip(reason="already_shown", message="It was logged as shown before.")
         suggestion.shown = True
@@ -572,7 +495,7 @@ class AcceptanceTracker:
             completion_id,
             suggestion,
             n_chars=len(suggestion.text),
-            n_lines=_n_lines(suggestion.text),
+            n_lines=n_lines(suggestion.text),
             latency_ms=suggestion.latency_ms,
             ttft_ms=suggestion.ttft_ms,
             score=suggestion.score,
@@ -585,7 +508,7 @@ class AcceptanceTracker:
         self._on_screen(completion_id, suggestion)
         return None
 
-    def _on_screen(self, completion_id: str, suggestion: _Suggestion) -> None:
+    def _on_screen(self, completion_id: str, suggestion: Suggestion) -> None:
         whole, name = self._whole(suggestion), suggestion.first or completion_id
         if self._samples and whole is suggestion and suggestion.snapshot:
             sample = self._sample(name, suggestion)
@@ -600,7 +523,7 @@ class AcceptanceTracker:
                 n_taken=whole.n_taken,
             )
 
-    def _sample(self, name: str, suggestion: _Suggestion) -> Sample:
+    def _sample(self, name: str, suggestion: Suggestion) -> Sample:
         return Sample(
             completion_id=name,
             ts=0.0,
@@ -615,11 +538,6 @@ class AcceptanceTracker:
         )
 
 
-def _storable(value: float) -> float | None:
-    """A feature with as many digits as matter."""
-    return None if value != value else float(f"{value:.5g}")
-
-
 def _on_loop(seconds: float, call: Callable[[], None]) -> Timer:
     return asyncio.get_running_loop().call_later(seconds, call)
 
@@ -632,52 +550,7 @@ def _put(table: dict[str, _Value], key: str, value: _Value, limit: int) -> None:
         del table[next(iter(table))]
 
 
-def _add(table: dict[tuple[str, FileKind], int], key: tuple[str, FileKind], n: int) -> None:
-    table[key] = table.get(key, 0) + n
-
-
-def _is_line(text: str, start: int, end: int) -> bool:
-    """Whether a part of a text goes on to the end of a line."""
-    return text[end : end + 1] in ("\r", "\n") or not set(text[start:end]).isdisjoint("\r\n")
-
-
 def _unknown(completion_id: str) -> Skip:
     return Skip(
         reason="unknown_completion", message=f"No suggestion has the id {completion_id[:64]!r}."
     )
-
-
-def _elapsed_ms(suggestion: _Suggestion, completion: Completion, now_s: float) -> float:
-    if suggestion.received_s > 0:
-        return max(0.0, (now_s - suggestion.received_s) * 1000)
-    return completion.timings.total_ms
-
-
-def _n_lines(text: str) -> int:
-    return text.replace("\r\n", "\n").replace("\r", "\n").count("\n") + 1
-
-
-def _chars_of_utf16(text: str, n_utf16: int) -> int:
-    """How many characters of ``text`` begin within its first ``n_utf16`` UTF-16 code units."""
-    n_units = 0
-    for n_chars, character in enumerate(text):
-        if n_units >= n_utf16:
-            return n_chars
-        n_units += 2 if ord(character) > 0xFFFF else 1
-    return len(text)
-
-
-def _around(snapshot: Snapshot, request: CompletionRequest) -> tuple[int, int, str]:
-    """Characters before and after the cursor, and the end of the text before it."""
-    line = snapshot.lines[request.line] if request.line < len(snapshot.lines) else ""
-    n_prefix_chars = sum(map(len, snapshot.lines[: request.line])) + len(line[: request.column])
-    n_chars = sum(map(len, snapshot.lines))
-    pieces = [line[: request.column]]
-    n_collected = len(pieces[0])
-    above = min(request.line, len(snapshot.lines))
-    while above > 0 and n_collected < _N_HASHED_PREFIX_CHARS:
-        above -= 1
-        pieces.append(snapshot.lines[above])
-        n_collected += len(pieces[-1])
-    prefix_end = "".join(reversed(pieces))[-_N_HASHED_PREFIX_CHARS:]
-    return n_prefix_chars, n_chars - n_prefix_chars, prefix_end

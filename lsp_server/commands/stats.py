@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from lsp_server.acceptance.coverage import Curve
     from lsp_server.acceptance.events import Event
-    from lsp_server.acceptance.report import GroupBy, Report, Tally
+    from lsp_server.acceptance.report import GroupBy, Report
+    from lsp_server.acceptance.tally import Tally
 
 _SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _GROUPINGS = ("language", "model", "client", "file_kind", "session")

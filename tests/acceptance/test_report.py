@@ -18,7 +18,8 @@ from lsp_server.acceptance.events import (
     Written,
 )
 from lsp_server.acceptance.history import LATENCY_BOUNDS_MS
-from lsp_server.acceptance.report import percentile, summarise, wilson_interval
+from lsp_server.acceptance.report import summarise
+from lsp_server.acceptance.tally import percentile, wilson_interval
 from tests.acceptance.makers import accepted, requested, shown
 
 COMMON: dict[str, Any] = {"ts": 1002.0, "session": "s1", "language": "python", "model": "0.5b"}

@@ -9,7 +9,8 @@ import pytest
 
 from lsp_server.acceptance.events import Retained
 from lsp_server.acceptance.history import GLIMPSED_MS
-from lsp_server.acceptance.report import READ_MS, summarise
+from lsp_server.acceptance.lives import READ_MS
+from lsp_server.acceptance.report import summarise
 from tests.acceptance.simulated_user import SimulatedUser
 
 # The long run: MIDFILL_TEST_N_SESSIONS=10000.
