@@ -1,0 +1,279 @@
+"""midfill in a real VS Code, built and installed as a user does."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.conftest import end_engines, midfill_command, unavailable
+from tests.e2e.vscode import (
+    CHROMIUM_OPTIONS,
+    CodeServer,
+    VSCodeMissingError,
+    VSCodeWindow,
+    build_extension,
+    find_or_install_chromium,
+    find_or_install_vscode,
+    wait_until,
+)
+
+pytestmark = pytest.mark.editor
+
+_NAMES = itertools.count(1)
+_LONG = ["total = 0", "\n    for n in a:", "\n        total += n", "\n    return total / b"]
+_LINES = "first = a\n    second = b\n    return first"
+N_SESSION = 120
+
+
+def script() -> dict[str, Any]:
+    """What the engine answers, by the line above the cursor."""
+    replies: list[dict[str, Any]] = [
+        {"after": "def f(a, b):\n    ", "text": "return a + b"},
+        {"after": "def g(a, b):\n    ", "pieces": _LONG, "interval_ms": 300},
+        {"after": "def h(a, b):\n    ", "text": _LINES},
+    ]
+    replies += [
+        {"after": f"def s{n}(a, b):\n    ", "text": f"return a * {n} + b"} for n in range(N_SESSION)
+    ]
+    return {"replies": replies}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, headless."""
+    try:
+        chromium = find_or_install_chromium()
+    except VSCodeMissingError as error:
+        unavailable(str(error))
+        raise
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=str(chromium), args=list(CHROMIUM_OPTIONS)
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def vsix() -> Path:
+    """The extension, built."""
+    try:
+        return build_extension()
+    except VSCodeMissingError as error:
+        unavailable(str(error))
+        raise
+
+
+@pytest.fixture(scope="session")
+def code_server() -> Path:
+    """The command of the VS Code server."""
+    try:
+        return find_or_install_vscode()
+    except VSCodeMissingError as error:
+        unavailable(str(error))
+        raise
+
+
+def private_env(folder: Path) -> dict[str, str]:
+    """Variables with midfill's folders below a folder, and a scripted engine in its settings."""
+    script_file = folder / "script.json"
+    script_file.write_text(json.dumps(script()))
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MIDFILL_")}
+    for name in ("CACHE", "STATE", "CONFIG", "RUNTIME"):
+        place = folder / name.lower()[:3]
+        place.mkdir(mode=0o700)
+        env[f"MIDFILL_{name}_DIR"] = str(place)
+    settings = Path(env["MIDFILL_CONFIG_DIR"]) / "config.toml"
+    settings.write_text(f"[model]\nid = {json.dumps(f'scripted:{script_file}')}\n")
+    env["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    return env
+
+
+@pytest.fixture(scope="session")
+def editor(
+    browser: Browser, vsix: Path, code_server: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[VSCodeWindow]:
+    """The window that most tests share, with a scripted engine."""
+    folder = tmp_path_factory.mktemp("e")
+    env = private_env(folder)
+    workspace = folder / "project"
+    workspace.mkdir()
+    first = workspace / "first.py"
+    first.write_text("")
+    with CodeServer(code_server, folder / "code", env, vsix) as server:
+        window = VSCodeWindow(browser, server, workspace, first)
+        try:
+            wait_until(lambda: "Ready" in window.status(), "the server", 60.0)
+            yield window
+        finally:
+            window.close()
+    end_engines(Path(env["MIDFILL_RUNTIME_DIR"]))
+
+
+class Document:
+    """A new file in the shared window, which the editor saves by itself.
+
+    Args:
+        window: shows it.
+        path: of the file.
+    """
+
+    def __init__(self, window: VSCodeWindow, path: Path) -> None:
+        self.window = window
+        self.path = path
+
+    def wait_for_text(self, text: str) -> None:
+        """Wait until the editor has saved this text."""
+        wait_until(
+            lambda: self.path.read_text() == text, f"the text; it is {self.path.read_text()!r}"
+        )
+
+    def ask(self, head: str, ghost: str) -> None:
+        """Type the head of a function and wait for its ghost text."""
+        self.window.type(head, delay_ms=5)
+        self.window.press("Enter")
+        self.wait_for_ghost(ghost)
+
+    def wait_for_ghost(self, text: str) -> None:
+        """Wait until this ghost text stands on the screen; "" is none."""
+        shown = text.replace("\n", "")
+        wait_until(lambda: self.window.ghost() == shown, f"{text!r}; it is {self.window.ghost()!r}")
+
+    def stats(self) -> dict[str, Any]:
+        """What ``midfill stats --json`` prints."""
+        printed = subprocess.run(
+            [midfill_command(), "stats", "--json"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=self.window.server.env,
+        ).stdout
+        figures: dict[str, Any] = json.loads(printed)
+        return figures
+
+    def counts(self) -> dict[str, int]:
+        """How many suggestions the log says were shown, and what became of them."""
+        figures = self.stats()
+        return {name: figures[name] for name in _COUNTED}
+
+    def wait_for_counts(self, before: dict[str, int], **more: int) -> None:
+        """Wait until the log has so many more of each than before, and no other ones."""
+        wanted = {name: n + more.get(name, 0) for name, n in before.items()}
+        wait_until(lambda: self.counts() == wanted, f"{wanted} in the log; it is {self.counts()}")
+
+
+_COUNTED = ("shown", "accepted", "partially_accepted", "dismissed")
+
+
+@pytest.fixture
+def document(editor: VSCodeWindow, request: pytest.FixtureRequest) -> Iterator[Document]:
+    """A new file in the shared window, with the cursor in it."""
+    file = editor.server.folder.parent / "project" / f"file{next(_NAMES)}.py"
+    file.write_text("")
+    editor.open(file)
+    n_failed = request.session.testsfailed
+    yield Document(editor, file)
+    if request.session.testsfailed > n_failed:
+        describe(editor, request.node.name)
+    editor.press("Escape")
+
+
+def describe(window: VSCodeWindow, name: str) -> None:
+    """Print what helps to see why a test failed."""
+    print(window.status(), window.notifications(), repr(window.ghost()))
+    print(window.server.logs())
+    if shots := os.environ.get("MIDFILL_TEST_SCREENSHOTS"):
+        window.page.screenshot(path=f"{shots}/{name}.png")
+
+
+def test_ghost_text_is_accepted_and_counted(document: Document) -> None:
+    """A function's head brings ghost text; Tab inserts it, and the log counts it."""
+    before = document.counts()
+    document.ask("def f(a, b):", "return a + b")
+    document.window.press("Tab")
+    document.wait_for_text("def f(a, b):\n    return a + b")
+    document.wait_for_counts(before, shown=1, accepted=1)
+    assert document.stats()["shown_assumed"] == 0
+
+
+def test_ghost_text_grows_without_flicker(document: Document) -> None:
+    """Each partial result is shown, none is shorter than the last, and nothing blinks."""
+    before = document.counts()
+    document.window.watch_ghost()
+    text = "".join(_LONG)
+    document.ask("def g(a, b):", text)
+    seen = document.window.seen_ghosts()
+    grown = list(itertools.dropwhile(lambda ghost: not ghost, seen))
+    assert len(grown) >= 3, seen
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(grown)), seen
+    document.window.press("Tab")
+    document.wait_for_text(f"def g(a, b):\n    {text}")
+    document.wait_for_counts(before, shown=1, accepted=1)
+
+
+def test_a_word_is_accepted_in_part(document: Document) -> None:
+    """Ctrl+Right takes a word; the log counts the suggestion once, as partly accepted."""
+    before = document.counts()
+    document.ask("def f(a, b):", "return a + b")
+    document.window.press("Control+ArrowRight")
+    document.wait_for_text("def f(a, b):\n    return")
+    document.wait_for_counts(before, shown=1, partially_accepted=1)
+    document.wait_for_ghost(" a + b")
+    document.window.press("Control+ArrowRight")
+    document.wait_for_text("def f(a, b):\n    return a")
+    document.wait_for_ghost(" + b")
+    document.wait_for_counts(before, shown=1, partially_accepted=1)
+
+
+def test_a_line_is_accepted_in_part(document: Document) -> None:
+    """Ctrl+Shift+Right takes a line of several."""
+    before = document.counts()
+    document.ask("def h(a, b):", _LINES)
+    document.window.press("Control+Shift+ArrowRight")
+    document.wait_for_text("def h(a, b):\n    first = a\n")
+    document.wait_for_counts(before, shown=1, partially_accepted=1)
+
+
+def test_escape_is_logged_as_dismissed(document: Document) -> None:
+    """Escape takes the ghost text away, leaves the text as it is, and is counted."""
+    before = document.counts()
+    document.ask("def f(a, b):", "return a + b")
+    document.window.press("Escape")
+    document.wait_for_ghost("")
+    document.wait_for_counts(before, shown=1, dismissed=1)
+    document.wait_for_text("def f(a, b):\n    ")
+
+
+def test_typing_on_keeps_the_rest_without_flicker(document: Document) -> None:
+    """Whoever types what is suggested sees its rest all the time; it is one suggestion."""
+    before = document.counts()
+    document.ask("def f(a, b):", "return a + b")
+    document.window.watch_ghost()
+    document.window.type("return a", delay_ms=60)
+    document.wait_for_ghost(" + b")
+    seen = document.window.seen_ghosts()
+    assert all(ghost and "return a + b".endswith(ghost) for ghost in seen), seen
+    document.window.press("Tab")
+    document.wait_for_text("def f(a, b):\n    return a + b")
+    document.wait_for_counts(before, shown=1, accepted=1)
+
+
+def test_without_a_suggestion_the_keys_are_the_editors(document: Document) -> None:
+    """Where no ghost text stands, Tab, Escape and Ctrl+Right do what they always do."""
+    before = document.counts()
+    document.window.type("x y")
+    document.window.press("Home")
+    document.window.press("Escape")
+    document.window.press("Control+ArrowRight")
+    document.window.press("Tab")
+    document.wait_for_text("x    y")
+    document.wait_for_counts(before)

@@ -1,0 +1,379 @@
+"""A real VS Code: installed, served to a headless browser, driven, and ended for sure."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import platformdirs
+import psutil
+from playwright.sync_api import Browser, Page
+
+EXTENSION = Path(__file__).parents[2] / "editors" / "vscode"
+CHROMIUM_OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+USER_SETTINGS: dict[str, Any] = {
+    "workbench.startupEditor": "none",
+    "workbench.welcomePage.walkthroughs.openOnInstall": False,
+    "workbench.tips.enabled": False,
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "telemetry.telemetryLevel": "off",
+    "update.mode": "none",
+    "extensions.autoUpdate": False,
+    "extensions.autoCheckUpdates": False,
+    "extensions.ignoreRecommendations": True,
+    "security.workspace.trust.enabled": False,
+    "chat.disableAIFeatures": True,
+    "editor.wordBasedSuggestions": "off",
+    "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
+    "editor.minimap.enabled": False,
+    "files.autoSave": "afterDelay",
+    "files.autoSaveDelay": 100,
+    "git.enabled": False,
+}
+_INSTALLERS = Path(__file__).parent
+_INSTALL_TIMEOUT_S = 1200
+_BUILD_TIMEOUT_S = 600
+_START_TIMEOUT_S = 120.0
+_QUIT_TIMEOUT_S = 10.0
+_POLL_S = 0.03
+
+_Value = TypeVar("_Value")
+
+
+class VSCodeMissingError(Exception):
+    """There is no usable VS Code or browser and none can be installed; the message says why."""
+
+
+def find_or_install_vscode() -> Path:
+    """The command that serves VS Code to a browser; installed into the user's cache folder.
+
+    Raises:
+        VSCodeMissingError: it cannot be installed here.
+    """
+    folder = _cache_dir() / "vscode"
+    _install("install_vscode.sh", folder)
+    return folder / "code-server"
+
+
+def find_or_install_chromium() -> Path:
+    """A Chromium: ``CHROMIUM`` in the environment, one on the PATH, or one that is installed.
+
+    Raises:
+        VSCodeMissingError: there is none and none can be installed here.
+    """
+    for found in (os.environ.get("CHROMIUM"), shutil.which("chromium"), shutil.which("chrome")):
+        if found:
+            return Path(found)
+    folder = _cache_dir() / "chromium"
+    _install("install_chromium.sh", folder)
+    return folder / "chromium"
+
+
+def build_extension() -> Path:
+    """The extension as a ``.vsix``, built from its sources as its README says.
+
+    Raises:
+        VSCodeMissingError: npm is not there or cannot fetch what the build needs.
+    """
+    npm = shutil.which("npm")
+    if npm is None:
+        raise VSCodeMissingError("npm is needed to build the extension. Install Node.js 20.")
+    folder = _cache_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "vsix.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (EXTENSION / "node_modules" / ".package-lock.json").exists():
+            _run([npm, "ci", "--ignore-scripts"], EXTENSION)
+        _run([npm, "run", "--silent", "check"], EXTENSION)
+        _run([npm, "run", "--silent", "package"], EXTENSION)
+    return EXTENSION / "midfill.vsix"
+
+
+def _cache_dir() -> Path:
+    return Path(platformdirs.user_cache_dir("midfill-tests", False))
+
+
+def _install(installer: str, folder: Path) -> None:
+    _run(["bash", str(_INSTALLERS / installer), str(folder)], _INSTALLERS, _INSTALL_TIMEOUT_S)
+
+
+def _run(command: list[str], cwd: Path, timeout_s: float = _BUILD_TIMEOUT_S) -> None:
+    try:
+        done = subprocess.run(
+            command, cwd=cwd, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise VSCodeMissingError(f"{command[0]} failed: {error}") from error
+    if done.returncode != 0:
+        said = (done.stdout + done.stderr).strip()[-2000:]
+        raise VSCodeMissingError(f"{' '.join(command)} failed: {said}")
+
+
+def wait_until(
+    predicate: Callable[[], _Value | None], what: str, timeout_s: float = 30.0
+) -> _Value:
+    """Ask again and again until the answer is truthy.
+
+    Raises:
+        AssertionError: it did not become so in time.
+    """
+    end_s = time.monotonic() + timeout_s
+    while True:
+        value = predicate()
+        if value:
+            return value
+        if time.monotonic() > end_s:
+            raise AssertionError(f"waited {timeout_s:g} s for {what}")
+        time.sleep(_POLL_S)
+
+
+class CodeServer:
+    """One VS Code server with folders of its own; use it as a context manager.
+
+    Args:
+        command: the code-server.
+        folder: empty folder for its settings, extensions and logs.
+        env: variables for it and all it starts; PATH decides which ``midfill`` is found.
+        vsix: the extension to install.
+        settings: the user's, beside USER_SETTINGS.
+    """
+
+    def __init__(
+        self,
+        command: Path,
+        folder: Path,
+        env: Mapping[str, str],
+        vsix: Path,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.folder = folder
+        home = folder / "home"
+        home.mkdir(parents=True)
+        self.settings_file = folder / "data" / "User" / "settings.json"
+        self.settings_file.parent.mkdir(parents=True)
+        self.settings_file.write_text(json.dumps({**USER_SETTINGS, **(settings or {})}))
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        own = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config")}
+        self.env = {**env, **own, "XDG_DATA_HOME": str(home / ".local")}
+        arguments = [str(command), "--auth", "none", "--bind-addr", f"127.0.0.1:{self.port}"]
+        arguments += ["--user-data-dir", str(folder / "data")]
+        arguments += ["--extensions-dir", str(folder / "extensions")]
+        arguments += ["--disable-telemetry", "--disable-update-check", "--disable-workspace-trust"]
+        _run_in(self.env, [*arguments, "--install-extension", str(vsix)])
+        self._log = (folder / "server.log").open("wb")
+        self._process = psutil.Popen(
+            arguments, env=self.env, stdout=self._log, stderr=subprocess.STDOUT
+        )
+        wait_until(self._is_up, "the VS Code server", _START_TIMEOUT_S)
+
+    def _is_up(self) -> bool:
+        if self._process.poll() is not None:
+            raise AssertionError(f"the server left:\n{self.logs()}")
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=2):
+                return True
+        except (OSError, urllib.error.URLError):
+            return False
+
+    def __enter__(self) -> CodeServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def url(self, workspace: Path, *files: Path) -> str:
+        """Where a browser finds a window on a folder, with files opened."""
+        host = f"127.0.0.1:{self.port}"
+        payload = json.dumps([["openFile", f"vscode-remote://{host}{file}"] for file in files[:1]])
+        query = urllib.parse.urlencode({"folder": str(workspace), "payload": payload})
+        return f"http://{host}/?{query}"
+
+    def logs(self) -> str:
+        """The ends of the logs that tell of the extension."""
+        parts = [(self.folder / "server.log").read_text(errors="replace")[-1500:]]
+        for log in sorted(self.folder.glob("data/**/*midfill*.log")):
+            parts.append(f"{log.name}:\n{log.read_text(errors='replace')[-4000:]}")
+        for log in sorted(self.folder.glob("data/**/remoteexthost.log")):
+            parts.append(f"{log.name}:\n{log.read_text(errors='replace')[-3000:]}")
+        return "\n".join(parts)
+
+    def close(self) -> None:
+        """End the server and all that it started."""
+        family = [self._process, *self._process.children(recursive=True)]
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.terminate()
+        _, alive = psutil.wait_procs(family, timeout=_QUIT_TIMEOUT_S)
+        for process in alive:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(alive, timeout=_QUIT_TIMEOUT_S)
+        self._log.close()
+
+
+def _run_in(env: Mapping[str, str], command: list[str]) -> None:
+    done = subprocess.run(
+        command, env=dict(env), capture_output=True, text=True, timeout=_BUILD_TIMEOUT_S
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+_GHOST = """() => [...document.querySelectorAll(
+  '.ghost-text, .ghost-text-decoration, .ghost-text-decoration-preview')]
+  .map((e) => e.textContent).join('').replace(/\\u00a0/g, ' ')"""
+
+_TEXT = """() => [...document.querySelectorAll('.editor-instance .view-lines .view-line')]
+  .sort((a, b) => parseFloat(a.style.top) - parseFloat(b.style.top))
+  .map((line) => [...line.querySelectorAll('span > span')]
+    .filter((span) => !/ghost-text/.test(span.className)).map((s) => s.textContent).join('')
+    .replace(/\\u00a0/g, ' '))"""
+
+# What stood on the screen in each frame, without repeats.
+_WATCH = f"""() => {{
+  const ghost = {_GHOST};
+  window.seen = [];
+  window.watching = true;
+  const look = () => {{
+    const text = ghost();
+    if (window.seen.at(-1) !== text) window.seen.push(text);
+    if (window.watching) requestAnimationFrame(look);
+  }};
+  look();
+}}"""
+
+
+class VSCodeWindow:
+    """One window of VS Code in a browser.
+
+    Args:
+        browser: shows it.
+        server: of which it is a window.
+        workspace: the folder it opens.
+        file: opened in it.
+        size: width and height in pixels.
+    """
+
+    def __init__(
+        self,
+        browser: Browser,
+        server: CodeServer,
+        workspace: Path,
+        file: Path,
+        size: tuple[int, int] = (1100, 700),
+    ) -> None:
+        self.server = server
+        self._context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+        self.page: Page = self._context.new_page()
+        self.page.goto(server.url(workspace, file))
+        self.page.wait_for_selector(".monaco-editor .view-line", timeout=120_000)
+
+    def close(self) -> None:
+        """Close the window."""
+        self._context.close()
+
+    # -- what is on the screen -----------------------------------------------------------
+
+    def ghost(self) -> str:
+        """The ghost text, its lines joined without separator; "" if there is none."""
+        text: str = self.page.evaluate(_GHOST)
+        return text
+
+    def lines(self) -> list[str]:
+        """The lines of the editor that are in view, without ghost text."""
+        lines: list[str] = self.page.evaluate(_TEXT)
+        return lines
+
+    def status(self) -> str:
+        """What the status bar item says and shows on hover."""
+        return str(
+            self.page.evaluate(
+                "() => { const e = document.querySelector('[id=\"midfill.midfill.midfill.status\"]');"
+                " return e ? (e.getAttribute('aria-label') + ' ' + e.textContent) : ''; }"
+            )
+        )
+
+    def notifications(self) -> list[str]:
+        """The messages that are shown."""
+        return [
+            each.inner_text()
+            for each in self.page.query_selector_all(
+                ".notifications-toasts .notification-list-item-message"
+            )
+        ]
+
+    def watch_ghost(self) -> None:
+        """Note what the ghost text is in every frame from now on."""
+        self.page.evaluate(_WATCH)
+
+    def seen_ghosts(self) -> list[str]:
+        """End ``watch_ghost``; the texts in order, equal neighbours once."""
+        seen: list[str] = self.page.evaluate("() => { window.watching = false; return window.seen }")
+        return seen
+
+    def web_text(self) -> str:
+        """The text of the page that a tab of the extension shows; "" while there is none."""
+        for frame in self.page.frames:
+            if "active-frame" in frame.name or frame.url.startswith("about:srcdoc"):
+                continue
+        texts = []
+        for frame in self.page.frames[1:]:
+            with contextlib.suppress(Exception):  # a frame that is just replaced
+                texts.append(str(frame.evaluate("() => document.body?.innerText ?? ''")))
+        return "\n".join(texts)
+
+    # -- what the user does --------------------------------------------------------------
+
+    def press(self, key: str) -> None:
+        """Press a key, in Playwright's notation."""
+        self.page.keyboard.press(key)
+
+    def type(self, text: str, delay_ms: float = 20.0) -> None:
+        """Type as fast as people do."""
+        self.page.keyboard.type(text, delay=delay_ms)
+
+    def run(self, title: str) -> None:
+        """Run a command from the palette."""
+        self.press("F1")
+        box = self.page.wait_for_selector(".quick-input-widget input")
+        assert box is not None
+        box.fill(f">{title}")
+        self.page.wait_for_selector(f".quick-input-list .monaco-list-row:has-text('{title}')")
+        self.press("Enter")
+
+    def open(self, file: Path) -> None:
+        """Open a file and put the cursor at its end."""
+        self.press("Control+p")
+        box = self.page.wait_for_selector(".quick-input-widget input")
+        assert box is not None
+        box.fill(str(file))
+        self.page.wait_for_selector(f".quick-input-list .monaco-list-row:has-text('{file.name}')")
+        self.press("Enter")
+        self.page.wait_for_selector(f".tab.active[data-resource-name='{file.name}']")
+        self.focus_end()
+
+    def focus_end(self) -> None:
+        """Put the cursor at the end of the text."""
+        self.page.click(".editor-instance .view-lines")
+        self.press("Control+End")
