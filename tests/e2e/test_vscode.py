@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -277,3 +278,126 @@ def test_without_a_suggestion_the_keys_are_the_editors(document: Document) -> No
     document.window.press("Tab")
     document.wait_for_text("x    y")
     document.wait_for_counts(before)
+
+
+def test_the_status_bar_tells_model_latency_and_acceptance(document: Document) -> None:
+    """After an accept the item shows the model, how fast it was and today's counts."""
+    document.ask("def f(a, b):", "return a + b")
+    document.window.press("Tab")
+    document.wait_for_text("def f(a, b):\n    return a + b")
+    figures = document.stats()
+    wanted = (
+        "Ready",
+        "Model: ",
+        "Last suggestion after ",
+        f"Today: {figures['accepted']} of {figures['shown']} accepted",
+    )
+    wait_until(
+        lambda: all(text in document.window.status() for text in wanted),
+        f"{wanted}; it is {document.window.status()!r}",
+    )
+
+
+def test_why_there_is_no_suggestion(document: Document) -> None:
+    """The command says in a sentence, and by its code, why the last request brought nothing."""
+    document.window.type("def nothing(a, b):")
+    document.window.press("Enter")
+    document.window.run("midfill: Why Is There No Suggestion?")
+    wait_until(
+        lambda: any("(model_stopped)" in text for text in document.window.notifications()),
+        f"the reason; there are {document.window.notifications()}",
+    )
+    document.window.run("Notifications: Clear All Notifications")
+
+
+def test_statistics_are_shown_in_a_tab(document: Document) -> None:
+    """The server's page of figures is shown, in the editor's colours."""
+    document.ask("def f(a, b):", "return a + b")
+    document.window.press("Tab")
+    document.window.run("midfill: Show Statistics")
+    wait_until(
+        lambda: "Shown and accepted, day by day" in document.window.web_text(), "the statistics"
+    )
+
+
+def test_the_last_suggestion_is_explained(document: Document) -> None:
+    """What the model wrote and was shown is told in a tab beside the document."""
+    document.ask("def f(a, b):", "return a + b")
+    document.window.press("Tab")
+    document.wait_for_text("def f(a, b):\n    return a + b")
+    document.window.press("Enter")
+    document.window.run("midfill: Explain the Last Suggestion")
+    wait_until(lambda: "What the model was shown" in document.window.web_text(), "the explanation")
+
+
+def test_a_session_agrees_with_the_log(document: Document) -> None:
+    """Of 120 suggestions that are taken whole, in part, turned down or ignored, the log has all."""
+    window, before = document.window, document.counts()
+    expected = ""
+    for n in range(N_SESSION):
+        head, text = f"def s{n}(a, b):", f"return a * {n} + b"
+        document.ask(head, text)
+        action = n % 4
+        if action == 0:
+            window.press("Tab")
+            body = text
+        elif action == 1:
+            window.press("Control+ArrowRight")
+            document.wait_for_ghost(f" a * {n} + b")
+            body = "return"
+        elif action == 2:
+            window.press("Escape")
+            document.wait_for_ghost("")
+            body = ""
+        else:
+            # Shown while it is read, then another text is typed.
+            body = "pass"
+            shown = before["shown"] + n + 1
+            wait_until(lambda: document.counts()["shown"] == shown, f"{shown} shown")  # noqa: B023
+            window.type("pass")
+        expected += f"{head}\n    {body}\n"
+        document.wait_for_text(expected[:-1])
+        for key in ("Enter", "Home", "Home", "Shift+End", "Delete"):
+            window.press(key)
+    quarter = N_SESSION // 4
+    document.wait_for_counts(
+        before, shown=N_SESSION, accepted=quarter, partially_accepted=quarter, dismissed=quarter
+    )
+
+
+@pytest.fixture
+def bare_window(
+    browser: Browser, vsix: Path, code_server: Path, tmp_path: Path
+) -> Iterator[VSCodeWindow]:
+    """A window of a profile that was never used, on a machine without a server."""
+    empty = tmp_path / "bin"
+    empty.mkdir()
+    for program in ("sh", "bash", "env", "node", "uname", "dirname", "readlink", "cat"):
+        if found := shutil.which(program):
+            (empty / program).symlink_to(found)
+    env = {**os.environ, "PATH": str(empty)}
+    workspace = tmp_path / "project"
+    workspace.mkdir()
+    file = workspace / "first.py"
+    file.write_text("")
+    settings = {"workbench.welcomePage.walkthroughs.openOnInstall": True}
+    with CodeServer(code_server, tmp_path / "code", env, vsix, settings) as server:
+        window = VSCodeWindow(browser, server, workspace, file)
+        yield window
+        window.close()
+
+
+def test_a_missing_server_is_told_of_once(bare_window: VSCodeWindow) -> None:
+    """A new profile shows one message and the first steps; the next window shows neither."""
+    window = bare_window
+    text = "The midfill server is not installed."
+    wait_until(lambda: text in window.status(), "the state in the status bar", 60.0)
+    wait_until(lambda: len(window.notifications()) == 1, "the message")
+    assert text in window.notifications()[0]
+    wait_until(lambda: "Get started with midfill" in window.page.inner_text("body"), "the steps")
+    window.page.reload()
+    window.page.wait_for_selector(".monaco-editor .view-line, .gettingStarted", timeout=120_000)
+    wait_until(lambda: text in window.status(), "the state in the status bar", 60.0)
+    window.run("midfill: Restart the Server")
+    wait_until(lambda: text in window.status(), "the state in the status bar")
+    assert window.notifications() == []

@@ -48,6 +48,7 @@ USER_SETTINGS: dict[str, Any] = {
     "editor.minimap.enabled": False,
     "files.autoSave": "afterDelay",
     "files.autoSaveDelay": 100,
+    "editor.trimAutoWhitespace": False,
     "git.enabled": False,
 }
 _INSTALLERS = Path(__file__).parent
@@ -244,11 +245,10 @@ _GHOST = """() => [...document.querySelectorAll(
   '.ghost-text, .ghost-text-decoration, .ghost-text-decoration-preview')]
   .map((e) => e.textContent).join('').replace(/\\u00a0/g, ' ')"""
 
-_TEXT = """() => [...document.querySelectorAll('.editor-instance .view-lines .view-line')]
-  .sort((a, b) => parseFloat(a.style.top) - parseFloat(b.style.top))
-  .map((line) => [...line.querySelectorAll('span > span')]
-    .filter((span) => !/ghost-text/.test(span.className)).map((s) => s.textContent).join('')
-    .replace(/\\u00a0/g, ' '))"""
+_STATUS = """() => {
+  const item = document.querySelector('[id="midfill.midfill.midfill.status"]');
+  return item ? `${item.getAttribute('aria-label')} ${item.textContent}` : '';
+}"""
 
 # What stood on the screen in each frame, without repeats.
 _WATCH = f"""() => {{
@@ -300,19 +300,10 @@ class VSCodeWindow:
         text: str = self.page.evaluate(_GHOST)
         return text
 
-    def lines(self) -> list[str]:
-        """The lines of the editor that are in view, without ghost text."""
-        lines: list[str] = self.page.evaluate(_TEXT)
-        return lines
-
     def status(self) -> str:
         """What the status bar item says and shows on hover."""
-        return str(
-            self.page.evaluate(
-                "() => { const e = document.querySelector('[id=\"midfill.midfill.midfill.status\"]');"
-                " return e ? (e.getAttribute('aria-label') + ' ' + e.textContent) : ''; }"
-            )
-        )
+        text: str = self.page.evaluate(_STATUS)
+        return text
 
     def notifications(self) -> list[str]:
         """The messages that are shown."""
@@ -329,14 +320,13 @@ class VSCodeWindow:
 
     def seen_ghosts(self) -> list[str]:
         """End ``watch_ghost``; the texts in order, equal neighbours once."""
-        seen: list[str] = self.page.evaluate("() => { window.watching = false; return window.seen }")
+        seen: list[str] = self.page.evaluate(
+            "() => { window.watching = false; return window.seen }"
+        )
         return seen
 
     def web_text(self) -> str:
         """The text of the page that a tab of the extension shows; "" while there is none."""
-        for frame in self.page.frames:
-            if "active-frame" in frame.name or frame.url.startswith("about:srcdoc"):
-                continue
         texts = []
         for frame in self.page.frames[1:]:
             with contextlib.suppress(Exception):  # a frame that is just replaced
