@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from tests.e2e.vscode import (
     build_extension,
     find_or_install_chromium,
     find_or_install_vscode,
+    private_env,
     wait_until,
 )
 
@@ -84,28 +84,13 @@ def code_server() -> Path:
         raise
 
 
-def private_env(folder: Path) -> dict[str, str]:
-    """Variables with midfill's folders below a folder, and a scripted engine in its settings."""
-    script_file = folder / "script.json"
-    script_file.write_text(json.dumps(script()))
-    env = {name: value for name, value in os.environ.items() if not name.startswith("MIDFILL_")}
-    for name in ("CACHE", "STATE", "CONFIG", "RUNTIME"):
-        place = folder / name.lower()[:3]
-        place.mkdir(mode=0o700)
-        env[f"MIDFILL_{name}_DIR"] = str(place)
-    settings = Path(env["MIDFILL_CONFIG_DIR"]) / "config.toml"
-    settings.write_text(f"[model]\nid = {json.dumps(f'scripted:{script_file}')}\n")
-    env["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-    return env
-
-
 @pytest.fixture(scope="session")
 def editor(
     browser: Browser, vsix: Path, code_server: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[VSCodeWindow]:
     """The window that most tests share, with a scripted engine."""
     folder = tmp_path_factory.mktemp("e")
-    env = private_env(folder)
+    env = private_env(folder, script())
     workspace = folder / "project"
     workspace.mkdir()
     first = workspace / "first.py"

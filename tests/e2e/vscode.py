@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.parse
@@ -146,6 +147,26 @@ def wait_until(
         if time.monotonic() > end_s:
             raise AssertionError(f"waited {timeout_s:g} s for {what}")
         time.sleep(_POLL_S)
+
+
+def private_env(folder: Path, script: Mapping[str, Any]) -> dict[str, str]:
+    """Variables with this Python's ``midfill``, private folders for it, and a scripted engine.
+
+    Args:
+        folder: empty; its name is short, since the address of a Unix socket holds about 100 bytes.
+        script: what the engine answers, see ``lsp_server/engine/scripted.py``.
+    """
+    script_file = folder / "script.json"
+    script_file.write_text(json.dumps(script))
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MIDFILL_")}
+    for name in ("CACHE", "STATE", "CONFIG", "RUNTIME"):
+        place = folder / name.lower()[:3]
+        place.mkdir(mode=0o700)
+        env[f"MIDFILL_{name}_DIR"] = str(place)
+    settings = Path(env["MIDFILL_CONFIG_DIR"]) / "config.toml"
+    settings.write_text(f"[model]\nid = {json.dumps(f'scripted:{script_file}')}\n")
+    env["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    return env
 
 
 class CodeServer:
