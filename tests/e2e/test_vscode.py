@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,9 @@ def editor(
         try:
             wait_until(lambda: "Ready" in window.status(), "the server", 60.0)
             yield window
+        except AssertionError:
+            describe(window, "start")
+            raise
         finally:
             window.close()
     end_engines(Path(env["MIDFILL_RUNTIME_DIR"]))
@@ -120,7 +124,8 @@ class Document:
     def wait_for_text(self, text: str) -> None:
         """Wait until the editor has saved this text."""
         wait_until(
-            lambda: self.path.read_text() == text, f"the text; it is {self.path.read_text()!r}"
+            lambda: self.path.read_text() == text,
+            lambda: f"the text; it is {self.path.read_text()!r}",
         )
 
     def ask(self, head: str, ghost: str) -> None:
@@ -132,7 +137,9 @@ class Document:
     def wait_for_ghost(self, text: str) -> None:
         """Wait until this ghost text stands on the screen; "" is none."""
         shown = text.replace("\n", "")
-        wait_until(lambda: self.window.ghost() == shown, f"{text!r}; it is {self.window.ghost()!r}")
+        wait_until(
+            lambda: self.window.ghost() == shown, lambda: f"{text!r}; it is {self.window.ghost()!r}"
+        )
 
     def stats(self) -> dict[str, Any]:
         """What ``midfill stats --json`` prints."""
@@ -154,7 +161,9 @@ class Document:
     def wait_for_counts(self, before: dict[str, int], **more: int) -> None:
         """Wait until the log has so many more of each than before, and no other ones."""
         wanted = {name: n + more.get(name, 0) for name, n in before.items()}
-        wait_until(lambda: self.counts() == wanted, f"{wanted} in the log; it is {self.counts()}")
+        wait_until(
+            lambda: self.counts() == wanted, lambda: f"{wanted} in the log; it is {self.counts()}"
+        )
 
 
 _COUNTED = ("shown", "accepted", "partially_accepted", "dismissed")
@@ -275,11 +284,11 @@ def test_the_status_bar_tells_model_latency_and_acceptance(document: Document) -
         "Ready",
         "Model: ",
         "Last suggestion after ",
-        f"Today: {figures['accepted']} of {figures['shown']} accepted",
+        lambda: f"Today: {figures['accepted']} of {figures['shown']} accepted",
     )
     wait_until(
         lambda: all(text in document.window.status() for text in wanted),
-        f"{wanted}; it is {document.window.status()!r}",
+        lambda: f"{wanted}; it is {document.window.status()!r}",
     )
 
 
@@ -290,7 +299,7 @@ def test_why_there_is_no_suggestion(document: Document) -> None:
     document.window.run("midfill: Why Is There No Suggestion?")
     wait_until(
         lambda: any("(model_stopped)" in text for text in document.window.notifications()),
-        f"the reason; there are {document.window.notifications()}",
+        lambda: f"the reason; there are {document.window.notifications()}",
     )
     document.window.run("Notifications: Clear All Notifications")
 
@@ -338,7 +347,7 @@ def test_a_session_agrees_with_the_log(document: Document) -> None:
             # Shown while it is read, then another text is typed.
             body = "pass"
             shown = before["shown"] + n + 1
-            wait_until(lambda: document.counts()["shown"] == shown, f"{shown} shown")  # noqa: B023
+            wait_until(lambda: document.counts()["shown"] == shown, lambda: f"{shown} shown")  # noqa: B023
             window.type("pass")
         expected += f"{head}\n    {body}\n"
         document.wait_for_text(expected[:-1])
@@ -383,6 +392,123 @@ def test_a_missing_server_is_told_of_once(bare_window: VSCodeWindow) -> None:
     window.page.reload()
     window.page.wait_for_selector(".monaco-editor .view-line, .gettingStarted", timeout=120_000)
     wait_until(lambda: text in window.status(), "the state in the status bar", 60.0)
-    window.run("midfill: Restart the Server")
-    wait_until(lambda: text in window.status(), "the state in the status bar")
     assert window.notifications() == []
+    window.run("midfill: Restart the Server")
+    wait_until(lambda: len(window.notifications()) == 1, "the message, which was asked for")
+
+
+@pytest.fixture
+def use_server(editor: VSCodeWindow, tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    """Sets ``midfill.server.path`` to a program of a few lines; the usual server comes back."""
+    machine = editor.server.settings_file("Machine")
+    usual = json.loads(machine.read_text())
+
+    def use(source: str) -> None:
+        program = tmp_path / "midfill"
+        program.write_text(source)
+        program.chmod(0o755)
+        machine.write_text(json.dumps({**usual, "midfill.server.path": str(program)}))
+
+    yield use
+    machine.write_text(json.dumps(usual))
+    editor.run("Notifications: Clear All Notifications")
+    wait_until(
+        lambda: "Ready" in editor.status(), lambda: f"the server; it is {editor.status()}", 60.0
+    )
+
+
+def test_a_server_that_ends_at_once_is_told_of_once(
+    document: Document, use_server: Callable[[str], None]
+) -> None:
+    """The message says what the server said last; there is no second start by itself."""
+    starts = document.path.with_suffix(".starts")
+    use_server(f"#!/bin/sh\necho start >> {starts}\necho 'it is broken' >&2\nexit 1\n")
+    window = document.window
+    wait_until(
+        lambda: "it is broken" in window.status(), lambda: f"the state; it is {window.status()}"
+    )
+    wait_until(lambda: len(window.notifications()) == 1, "the message")
+    assert "it is broken" in window.notifications()[0]
+    window.run("Notifications: Clear All Notifications")
+    window.run("midfill: Restart the Server")
+    wait_until(lambda: starts.read_text().count("start") == 2, "the second start")
+    wait_until(
+        lambda: "it is broken" in window.status(), lambda: f"the state; it is {window.status()}"
+    )
+    wait_until(lambda: len(window.notifications()) == 1, "the message, which was asked for")
+    assert starts.read_text().count("start") == 2
+
+
+_OLD_SERVER = f"""#!{sys.executable}
+import sys
+from lsp_server import cli, handlers
+
+def initialize(session, params, original=handlers.HANDLERS["initialize"]):
+    result = original(session, params)
+    result.capabilities.experimental = None
+    return result
+
+handlers.HANDLERS["initialize"] = initialize
+sys.exit(cli.main())
+"""
+
+
+def test_an_older_server_still_suggests(
+    document: Document, use_server: Callable[[str], None]
+) -> None:
+    """One message says that the server is old and offers an update; ghost text still comes."""
+    use_server(_OLD_SERVER)
+    window = document.window
+    wait_until(
+        lambda: any("is older than this extension" in text for text in window.notifications()),
+        lambda: f"the message; there are {window.notifications()}",
+    )
+    assert len(window.notifications()) == 1
+    window.focus_end()
+    document.ask("def f(a, b):", "return a + b")
+    window.press("Tab")
+    document.wait_for_text("def f(a, b):\n    return a + b")
+
+
+_FETCHING = f"""#!{sys.executable}
+import json, os, pathlib, sys, time
+there = pathlib.Path(__file__).with_suffix(".there")
+if sys.argv[1:3] == ["model", "fetch"]:
+    assert sys.argv[-1] == "--json"
+    event = {{"event": "progress", "model": "m", "n_bytes": 1 << 28, "n_total": 1 << 29}}
+    print(json.dumps(event), flush=True)
+    while not there.exists():
+        time.sleep(0.02)
+    print(json.dumps({{"event": "done", "model": "m", "path": "m.gguf"}}), flush=True)
+    sys.exit(0)
+if not there.exists():
+    os.environ["MIDFILL_CONFIG_DIR"] = os.environ["MIDFILL_CACHE_DIR"] = str(there.parent)
+from lsp_server import cli
+sys.exit(cli.main())
+"""
+
+
+def test_a_model_is_fetched_after_consent(
+    document: Document, use_server: Callable[[str], None], tmp_path: Path
+) -> None:
+    """Without a model the user is asked once; a progress shows the download; then it is used."""
+    use_server(_FETCHING)
+    window = document.window
+    wait_until(
+        lambda: any("no model is fetched yet" in text for text in window.notifications()),
+        lambda: f"the question; there are {window.notifications()}, {window.status()}",
+    )
+    assert len(window.notifications()) == 1
+    window.page.click(".notifications-toasts >> text=Fetch the Default")
+    wait_until(
+        lambda: any("256 MiB of 512 MiB" in text for text in window.notifications()),
+        lambda: f"the progress; there are {window.notifications()}",
+    )
+    (tmp_path / "midfill.there").touch()
+    wait_until(
+        lambda: any("the model is there" in text for text in window.notifications()),
+        lambda: f"the end; there are {window.notifications()}",
+    )
+    wait_until(lambda: "Ready" in window.status(), lambda: f"the server; it is {window.status()}")
+    window.focus_end()
+    document.ask("def f(a, b):", "return a + b")

@@ -32,9 +32,10 @@ CHROMIUM_OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
 )
+_FIRST_STEPS = "workbench.welcomePage.walkthroughs.openOnInstall"
 USER_SETTINGS: dict[str, Any] = {
     "workbench.startupEditor": "none",
-    "workbench.welcomePage.walkthroughs.openOnInstall": False,
+    _FIRST_STEPS: False,
     "workbench.tips.enabled": False,
     "workbench.secondarySideBar.defaultVisibility": "hidden",
     "telemetry.telemetryLevel": "off",
@@ -132,9 +133,16 @@ def _run(command: list[str], cwd: Path, timeout_s: float = _BUILD_TIMEOUT_S) -> 
 
 
 def wait_until(
-    predicate: Callable[[], _Value | None], what: str, timeout_s: float = 30.0
+    predicate: Callable[[], _Value | None],
+    what: str | Callable[[], str],
+    timeout_s: float = 10.0,
 ) -> _Value:
     """Ask again and again until the answer is truthy.
+
+    Args:
+        predicate: the question.
+        what: is waited for; what is called says how it is in the end.
+        timeout_s: seconds.
 
     Raises:
         AssertionError: it did not become so in time.
@@ -145,7 +153,8 @@ def wait_until(
         if value:
             return value
         if time.monotonic() > end_s:
-            raise AssertionError(f"waited {timeout_s:g} s for {what}")
+            told = what if isinstance(what, str) else what()
+            raise AssertionError(f"waited {timeout_s:g} s for {told}")
         time.sleep(_POLL_S)
 
 
@@ -191,13 +200,17 @@ class CodeServer:
         self.folder = folder
         home = folder / "home"
         home.mkdir(parents=True)
-        self.settings_file = folder / "data" / "User" / "settings.json"
-        self.settings_file.parent.mkdir(parents=True)
-        self.settings_file.write_text(json.dumps({**USER_SETTINGS, **(settings or {})}))
+        written = {"User": {**USER_SETTINGS, **(settings or {})}}
+        written["Machine"] = {_FIRST_STEPS: written["User"][_FIRST_STEPS]}
+        for kind, values in written.items():
+            file = self.settings_file(kind)
+            file.parent.mkdir(parents=True)
+            file.write_text(json.dumps(values))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
-        own = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config")}
+        # As if started from a shell; else the PATH is that of the user's login shell.
+        own = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), "VSCODE_CLI": "1"}
         self.env = {**env, **own, "XDG_DATA_HOME": str(home / ".local")}
         arguments = [str(command), "--auth", "none", "--bind-addr", f"127.0.0.1:{self.port}"]
         arguments += ["--user-data-dir", str(folder / "data")]
@@ -209,6 +222,10 @@ class CodeServer:
             arguments, env=self.env, stdout=self._log, stderr=subprocess.STDOUT
         )
         wait_until(self._is_up, "the VS Code server", _START_TIMEOUT_S)
+
+    def settings_file(self, kind: str) -> Path:
+        """The file of the settings of the ``User`` or the ``Machine``."""
+        return self.folder / "data" / kind / "settings.json"
 
     def _is_up(self) -> bool:
         if self._process.poll() is not None:
@@ -262,26 +279,30 @@ def _run_in(env: Mapping[str, str], command: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+# From top to bottom: lines after the first are drawn by other elements, which come first.
 _GHOST = """() => [...document.querySelectorAll(
   '.ghost-text, .ghost-text-decoration, .ghost-text-decoration-preview')]
-  .map((e) => e.textContent).join('').replace(/\\u00a0/g, ' ')"""
+  .map((e) => [e.getBoundingClientRect(), e.textContent])
+  .sort(([a], [b]) => Math.abs(a.top - b.top) > 4 ? a.top - b.top : a.left - b.left)
+  .map(([, text]) => text).join('').replace(/\\u00a0/g, ' ')"""
 
 _STATUS = """() => {
   const item = document.querySelector('[id="midfill.midfill.midfill.status"]');
   return item ? `${item.getAttribute('aria-label')} ${item.textContent}` : '';
 }"""
 
-# What stood on the screen in each frame, without repeats.
+# What stood on the screen in each frame once it was painted, without repeats.
 _WATCH = f"""() => {{
   const ghost = {_GHOST};
+  const painted = new MessageChannel();
   window.seen = [];
   window.watching = true;
-  const look = () => {{
+  painted.port1.onmessage = () => {{
     const text = ghost();
     if (window.seen.at(-1) !== text) window.seen.push(text);
-    if (window.watching) requestAnimationFrame(look);
+    if (window.watching) requestAnimationFrame(() => painted.port2.postMessage(0));
   }};
-  look();
+  painted.port2.postMessage(0);
 }}"""
 
 
@@ -307,7 +328,8 @@ class VSCodeWindow:
         self.server = server
         self._context = browser.new_context(viewport={"width": size[0], "height": size[1]})
         self.page: Page = self._context.new_page()
-        self.page.goto(server.url(workspace, file))
+        self.page.set_default_timeout(10_000)
+        self.page.goto(server.url(workspace, file), timeout=60_000)
         self.page.wait_for_selector(".monaco-editor .view-line", timeout=120_000)
 
     def close(self) -> None:
@@ -386,5 +408,5 @@ class VSCodeWindow:
 
     def focus_end(self) -> None:
         """Put the cursor at the end of the text."""
-        self.page.click(".editor-instance .view-lines")
+        self.page.click(".monaco-editor .view-lines")
         self.press("Control+End")

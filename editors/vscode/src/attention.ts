@@ -9,11 +9,13 @@ const REST_MS = 120;
 export class Attention implements vscode.Disposable {
   private readonly subscriptions: vscode.Disposable[];
   private timer: NodeJS.Timeout | undefined;
+  private edited: vscode.TextDocument | undefined;
 
   constructor(private readonly server: Server) {
     this.subscriptions = [
       vscode.window.onDidChangeActiveTextEditor(() => this.focused()),
       vscode.window.onDidChangeWindowState((state) => state.focused && this.focused()),
+      vscode.workspace.onDidChangeTextDocument(({ document }) => (this.edited = document)),
       vscode.window.onDidChangeTextEditorSelection(({ textEditor }) => this.moved(textEditor)),
     ];
   }
@@ -39,8 +41,12 @@ export class Attention implements vscode.Disposable {
     }
     const { document } = editor;
     const version = document.version;
+    const wasTyped = this.edited === document;
+    this.edited = undefined;
+    if (wasTyped) {
+      return; // the server knows from the edit where the cursor is
+    }
     this.timer = setTimeout(() => {
-      // A cursor that moved because something was typed is no news to the server.
       if (document.version === version && !document.isClosed) {
         this.server.notify(Method.didMoveCursor, this.server.paramsOf(document, editor.selection.active));
       }

@@ -31,7 +31,7 @@ export function registerCommands(session: Session): vscode.Disposable {
     "midfill.installServer": () => session.installServer(),
     "midfill.fetchModel": () => session.fetchModel(),
     "midfill.runDoctor": () => doctor(session),
-    "midfill.restartServer": () => session.connect(),
+    "midfill.restartServer": () => session.restart(),
     "midfill.showLog": () => session.log.show(),
     "midfill.openSettings": () => openSettings(),
     "midfill.openWalkthrough": () => openWalkthrough(),

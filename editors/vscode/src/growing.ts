@@ -11,8 +11,11 @@ export class GrowingAnswer {
   complete = false;
   /** Resolves once there is something to show, or nothing will come. */
   readonly ready: Promise<void>;
+  /** Resolves once nothing more will come. */
+  readonly whole: Promise<void>;
   private isReady = false;
   private resolveReady: () => void = () => undefined;
+  private resolveWhole: () => void = () => undefined;
 
   /**
    * @param standing text that is shown at the place already; "" for none.
@@ -24,6 +27,9 @@ export class GrowingAnswer {
   ) {
     this.ready = new Promise((resolve) => {
       this.resolveReady = resolve;
+    });
+    this.whole = new Promise((resolve) => {
+      this.resolveWhole = resolve;
     });
   }
 
@@ -43,6 +49,7 @@ export class GrowingAnswer {
     }
     this.complete = true;
     this.take(items);
+    this.resolveWhole();
   }
 
   /** Nothing more comes. */

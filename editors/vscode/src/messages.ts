@@ -13,17 +13,17 @@ export class Messages {
    */
   async once(about: string, text: string, actions: Readonly<Record<string, () => unknown>>): Promise<boolean> {
     const key = `told.${about}`;
-    if (this.memory.get(key) === text) {
+    if (this.memory.get(key)) {
       return false;
     }
-    await this.memory.update(key, text);
+    await this.memory.update(key, true);
     const chosen = await vscode.window.showWarningMessage(text, ...Object.keys(actions));
     await (chosen && actions[chosen]?.());
     return true;
   }
 
-  /** What the message was about is no more; if it comes back, it is news. */
-  async forget(about: string): Promise<void> {
-    await this.memory.update(`told.${about}`, undefined);
+  /** What the messages were about is no more, or the user wants to know: it is news again. */
+  async forget(...about: string[]): Promise<void> {
+    await Promise.all(about.map((each) => this.memory.update(`told.${each}`, undefined)));
   }
 }

@@ -25,6 +25,8 @@ interface Asked {
   readonly cancel: vscode.CancellationTokenSource;
   alternatives: Promise<void> | undefined;
   index: number;
+  /** What the editor was given last. */
+  given: readonly Item[];
 }
 
 /** Offset of a position as if every line ended with one character, as items count. */
@@ -38,7 +40,6 @@ export class SuggestionProvider implements vscode.InlineCompletionItemProvider {
   private asked: Asked | undefined;
   private nTokens = 0;
   private refreshing = false;
-  private outdated = false;
 
   /**
    * @param mayAsk whether suggestions are wanted in a document.
@@ -75,6 +76,7 @@ export class SuggestionProvider implements vscode.InlineCompletionItemProvider {
       return [];
     }
     const { items, complete } = asked.answer;
+    asked.given = items;
     this.tracking.offered(document.uri.toString(), offsetOf(document, position), items, asked.index, complete);
     return items.map((item) => toEditor(item, position));
   }
@@ -101,7 +103,7 @@ export class SuggestionProvider implements vscode.InlineCompletionItemProvider {
       return;
     }
     if (!hadAll) {
-      await this.refresh(asked);
+      await this.refresh();
     }
     asked.index = (asked.index + step + n) % n;
     const direction = step === 1 ? "showNext" : "showPrevious";
@@ -116,7 +118,7 @@ export class SuggestionProvider implements vscode.InlineCompletionItemProvider {
     const standing = this.tracking.restAt(document.uri.toString(), offsetOf(document, position));
     const answer = new GrowingAnswer(standing, () => void this.grown(asked));
     const cancel = new vscode.CancellationTokenSource();
-    const asked: Asked = { place, answer, cancel, alternatives: undefined, index: 0 };
+    const asked: Asked = { place, answer, cancel, alternatives: undefined, index: 0, given: [] };
     this.asked = asked;
     void this.request(asked, context);
     // After the new request, so that the server can let the older one's stream go on.
@@ -149,7 +151,8 @@ export class SuggestionProvider implements vscode.InlineCompletionItemProvider {
 
   private async requestAlternatives(asked: Asked): Promise<void> {
     const { place, answer, cancel } = asked;
-    if (this.server.protocol < 1 || !answer.complete || answer.items.length === 0) {
+    await answer.whole;
+    if (this.server.protocol < 1 || answer.items.length === 0 || cancel.token.isCancellationRequested) {
       return;
     }
     const params = { ...this.server.paramsOf(place.document, place.position), n: N_ALTERNATIVES };
@@ -172,34 +175,28 @@ export class SuggestionProvider implements vscode.InlineCompletionItemProvider {
   }
 
   private async grown(asked: Asked): Promise<void> {
-    if (this.asked !== asked || !this.isCurrent(asked)) {
-      return;
+    // While the editor asks anew it gets what is there by then.
+    while (!this.refreshing && this.isOutdated(asked)) {
+      await this.refresh();
     }
-    if (this.refreshing) {
-      this.outdated = true;
-      return;
-    }
-    await this.refresh(asked);
-    if (this.outdated) {
-      await this.grown(asked);
-    }
+  }
+
+  private isOutdated(asked: Asked): boolean {
+    const isNews = asked.given[0]?.insertText !== asked.answer.items[0]?.insertText;
+    return isNews && this.asked === asked && this.isCurrent(asked);
   }
 
   /**
    * Have the editor ask for the items again. It does not do so for a text it has asked about,
    * unless what it shows was hidden before; without a wait in between no gap is seen.
    */
-  private async refresh(asked: Asked): Promise<void> {
+  private async refresh(): Promise<void> {
     this.refreshing = true;
-    this.outdated = false;
     try {
       void vscode.commands.executeCommand(HIDE);
       await vscode.commands.executeCommand(TRIGGER);
     } finally {
       this.refreshing = false;
-    }
-    if (this.asked !== asked) {
-      this.outdated = false;
     }
   }
 

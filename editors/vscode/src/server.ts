@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import * as os from "node:os";
 import * as vscode from "vscode";
 import { CloseAction, ErrorAction, LanguageClient, ProgressType, type LanguageClientOptions } from "vscode-languageclient/node";
-import { Method, protocolOf, ServerCommand, type ItemList, type StatusNotice } from "./protocol";
+import { Method, protocolOf, type ItemList, type StatusNotice } from "./protocol";
 import { Restarts } from "./restarts";
 import type { Launch } from "./serverDiscovery";
 
@@ -80,7 +80,7 @@ export class Server {
     if (!this.client || !this.isRunning) {
       throw new Error("The server is not running.");
     }
-    return this.client.sendRequest<Result>(method, params, token);
+    return token ? this.client.sendRequest<Result>(method, params, token) : this.client.sendRequest<Result>(method, params);
   }
 
   /** Send a notification, if there is somebody to hear it. */
@@ -196,6 +196,7 @@ export class Server {
     }
     this.log.warn(`the server has left; it is started again in ${wait} ms`);
     this.setState("restarting");
+    void this.client?.dispose().catch(() => undefined);
     this.client = undefined;
     this.restartTimer = setTimeout(() => void this.startClient(launch), wait);
   }
@@ -212,5 +213,3 @@ export class Server {
     }
   }
 }
-
-export { ServerCommand };

@@ -80,15 +80,21 @@ export class Session implements vscode.Disposable {
       const text = error instanceof BadPathError
         ? `There is no file ${error.message}. Correct the setting midfill.server.path, or empty it to have the server looked for.`
         : String(error);
-      await this.missing(text, { "Open Settings": () => openSettings("midfill.server.path") });
+      await this.missing("badPath", text, { "Open Settings": () => openSettings("midfill.server.path") });
       return;
     }
     if (launch) {
       await this.server.start(launch);
     } else {
       const text = "The midfill server is not installed. It is a Python program, and makes the suggestions on this machine.";
-      await this.missing(text, { "Install…": () => this.installServer() });
+      await this.missing("missing", text, { "Install…": () => this.installServer() });
     }
+  }
+
+  /** The user wants the server started anew, and to be told if that fails. */
+  async restart(): Promise<void> {
+    await this.messages.forget("missing", "badPath", "broken");
+    await this.connect();
   }
 
   /** Find the server again, if another is meant now, as after a change of the interpreter. */
@@ -131,13 +137,13 @@ export class Session implements vscode.Disposable {
     return { platform: process.platform, home: os.homedir(), env: process.env, ownFolder, isFile };
   }
 
-  private async missing(text: string, actions: Readonly<Record<string, () => unknown>>): Promise<void> {
+  private async missing(about: string, text: string, actions: Readonly<Record<string, () => unknown>>): Promise<void> {
     await this.server.stop();
     this.server.launch = undefined;
     this.state = "missing";
     this.problem = text;
     this.changed();
-    void this.messages.once("missing", `midfill: ${text}`, actions);
+    void this.messages.once(about, `midfill: ${text}`, actions);
   }
 
   private async serverChanged(state: State, problem: string): Promise<void> {
@@ -149,11 +155,11 @@ export class Session implements vscode.Disposable {
     }
     this.changed();
     if (state === "broken") {
-      const actions = { "Show Log": () => this.log.show(), "Reinstall…": () => this.installServer(), Restart: () => this.connect() };
+      const actions = { "Show Log": () => this.log.show(), "Reinstall…": () => this.installServer(), Restart: () => this.restart() };
       await this.messages.once("broken", `midfill: the server does not run. ${problem}`, actions);
     } else if (state === "running") {
       this.attention.focused();
-      await Promise.all([this.messages.forget("missing"), this.messages.forget("broken")]);
+      await this.messages.forget("missing", "badPath", "broken");
       await this.checkVersion();
       await this.readStatus();
     }

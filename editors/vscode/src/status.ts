@@ -56,7 +56,7 @@ export function summarise(now: Situation): Shown {
   if (now.notice?.busy) {
     return shown("loading~spin", message || "Working");
   }
-  return shown("edit", message || "Ready");
+  return shown("edit", message ? `Ready: ${message}` : "Ready");
 }
 
 /** What is told beside the state, each in a line: model, latency, acceptance today. */

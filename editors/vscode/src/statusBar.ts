@@ -18,8 +18,9 @@ export class StatusBar implements vscode.Disposable {
     const now = this.situation();
     const { icon, headline, severity } = summarise(now);
     this.item.text = `$(${icon}) ${badge(now)}`;
-    this.item.tooltip = [headline, ...details(now)].join("\n");
-    this.item.accessibilityInformation = { label: `midfill: ${headline}` };
+    const lines = [headline, ...details(now)];
+    this.item.tooltip = lines.join("\n");
+    this.item.accessibilityInformation = { label: `midfill: ${lines.join(", ")}` };
     this.item.backgroundColor =
       severity === "none" ? undefined : new vscode.ThemeColor(`statusBarItem.${severity}Background`);
   }

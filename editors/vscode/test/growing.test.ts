@@ -44,6 +44,14 @@ test("the last result counts even if it is shorter or empty", async () => {
   }
 });
 
+test("it is whole once the last result is there", async () => {
+  const { answer } = growing();
+  answer.grow([{ insertText: "a" }]);
+  setImmediate(() => answer.finish([{ insertText: "ab" }]));
+  await answer.whole;
+  assert.equal(answer.items[0]?.insertText, "ab");
+});
+
 test("what comes after the end is ignored", async () => {
   const { answer, settled } = growing();
   answer.grow([{ insertText: "a" }]);
