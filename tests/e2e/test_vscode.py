@@ -40,8 +40,14 @@ def script() -> dict[str, Any]:
     """What the engine answers, by the line above the cursor."""
     replies: list[dict[str, Any]] = [
         {"after": "def f(a, b):\n    ", "text": "return a + b"},
+        {"after": "def f(a, b):\n    r", "text": "eturn a + b"},
         {"after": "def g(a, b):\n    ", "pieces": _LONG, "interval_ms": 300},
         {"after": "def h(a, b):\n    ", "text": _LINES},
+        {
+            "after": "def k(a, b):\n    ",
+            "text": "return a",
+            "sampled": [{"text": "return b"}, {"text": "yield a"}],
+        },
     ]
     replies += [
         {"after": f"def s{n}(a, b):\n    ", "text": f"return a * {n} + b"} for n in range(N_SESSION)
@@ -262,6 +268,55 @@ def test_typing_on_keeps_the_rest_without_flicker(document: Document) -> None:
     document.window.press("Tab")
     document.wait_for_text("def f(a, b):\n    return a + b")
     document.wait_for_counts(before, shown=1, accepted=1)
+
+
+def test_alternatives_are_shown_one_after_another(document: Document) -> None:
+    """Alt+] and Alt+[ go through the suggestions for the place; the one that is shown is taken."""
+    before = document.counts()
+    document.ask("def k(a, b):", "return a")
+    for key, text in (
+        ("Alt+BracketRight", "return b"),
+        ("Alt+BracketRight", "yield a"),
+        ("Alt+BracketRight", "return a"),
+        ("Alt+BracketLeft", "yield a"),
+    ):
+        document.window.press(key)
+        document.wait_for_ghost(text)
+    document.window.press("Tab")
+    document.wait_for_text("def k(a, b):\n    yield a")
+    document.wait_for_counts(before, shown=1, accepted=1)
+
+
+def test_a_language_is_switched_off_and_on(document: Document) -> None:
+    """The status bar says that it is off; nothing is asked for until it is on again."""
+    window, switch = document.window, "midfill: Switch On or Off for This Language"
+    window.run(switch)
+    wait_until(lambda: "Off for python" in window.status(), "the state in the status bar")
+    requested = document.stats()["requested"]
+    window.focus_end()
+    window.type("def f(a, b):")
+    window.press("Enter")
+    document.wait_for_text("def f(a, b):\n    ")
+    window.run(switch)
+    wait_until(lambda: "Ready" in window.status(), "the state in the status bar")
+    assert document.stats()["requested"] == requested
+    window.focus_end()
+    window.type("r", delay_ms=0)
+    document.wait_for_ghost("eturn a + b")
+
+
+def test_a_server_that_dies_is_started_again(document: Document) -> None:
+    """Suggestions come again without a message and without the user's doing."""
+    servers = document.window.server.processes("serve")
+    assert len(servers) == 1
+    servers[0].kill()
+    wait_until(
+        lambda: [each for each in document.window.server.processes("serve") if each not in servers],
+        "another server",
+    )
+    wait_until(lambda: "Ready" in document.window.status(), "the state in the status bar")
+    document.ask("def f(a, b):", "return a + b")
+    assert document.window.notifications() == []
 
 
 def test_without_a_suggestion_the_keys_are_the_editors(document: Document) -> None:

@@ -249,6 +249,15 @@ class CodeServer:
         query = urllib.parse.urlencode({"folder": str(workspace), "payload": payload})
         return f"http://{host}/?{query}"
 
+    def processes(self, argument: str) -> list[psutil.Process]:
+        """The running processes below it that have this argument."""
+        found = []
+        for process in self._process.children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if argument in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
+
     def logs(self) -> str:
         """The ends of the logs that tell of the extension."""
         parts = [(self.folder / "server.log").read_text(errors="replace")[-1500:]]
