@@ -188,7 +188,8 @@ export class SuggestionProvider implements vscode.InlineCompletionItemProvider {
 
   /**
    * Have the editor ask for the items again. It does not do so for a text it has asked about,
-   * unless what it shows was hidden before; without a wait in between no gap is seen.
+   * unless what it shows was hidden before; without a wait in between the gap is a frame at most
+   * on a machine that is not busy.
    */
   private async refresh(): Promise<void> {
     this.refreshing = true;
