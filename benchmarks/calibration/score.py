@@ -129,13 +129,13 @@ class ScoreFit:
     def fit(self, values: Floats, accepted: Bools, clusters: Sequence[str]) -> ScoreFit:
         """Fit, and calibrate on folds that the fit did not see."""
         folds = fold_numbers(clusters, _N_INNER, self._seed)
-        logits = np.zeros(len(accepted))
-        grows = len(accepted) >= _N_FOR_TREES
-        for fold in np.unique(folds):
-            train, test = folds != fold, folds == fold
-            part = _uncalibrated(values[train], accepted[train], self._seed, grows)
-            logits[test] = [part.logit(row) for row in values[test].tolist()]
-        slope, shift = logistic([logits.tolist(), [1.0] * len(logits)], accepted.tolist(), _PLATT)
+        logits, grows = self._held_out(values, accepted, folds, False), False
+        if len(accepted) >= _N_FOR_TREES:
+            grown = self._held_out(values, accepted, folds, True)
+            # Trees are taken where they say more of rows that they did not see.
+            grows = _loss(grown, accepted) < _loss(logits, accepted)
+            logits = grown if grows else logits
+        slope, shift = _calibration(logits, accepted)
         found = _uncalibrated(values, accepted, self._seed, grows)
         probabilities = 1 / (1 + np.exp(-(slope * logits + shift)))
         quantiles = np.quantile(probabilities, np.linspace(0, 1, _N_QUANTILES))
@@ -147,11 +147,34 @@ class ScoreFit:
         )
         return self
 
+    def _held_out(self, values: Floats, accepted: Bools, folds: Any, grows: bool) -> Floats:
+        """Log-odds of each row from a fit that did not see its fold."""
+        logits = np.zeros(len(accepted))
+        for fold in np.unique(folds):
+            train, test = folds != fold, folds == fold
+            part = _uncalibrated(values[train], accepted[train], self._seed, grows)
+            logits[test] = [part.logit(row) for row in values[test].tolist()]
+        return logits
+
     def predict_proba(self, values: Floats) -> Floats:
         """Probabilities, (rows, 2), from the very code that the server runs."""
         assert self.model is not None
         p = np.array([self.model.probability(row) for row in values.tolist()])
         return np.column_stack([1 - p, p])
+
+
+def _calibration(logits: Floats, accepted: Bools) -> tuple[float, float]:
+    """Slope and shift that make probabilities of log-odds (Platt, 1999)."""
+    ones = [1.0] * len(logits)
+    slope, shift = logistic([logits.tolist(), ones], accepted.tolist(), _PLATT)
+    return slope, shift
+
+
+def _loss(logits: Floats, accepted: Bools) -> float:
+    """Mean log loss of log-odds once they are calibrated."""
+    slope, shift = _calibration(logits, accepted)
+    signs = np.where(accepted, 1.0, -1.0)
+    return float(np.logaddexp(0.0, -signs * (slope * logits + shift)).mean())
 
 
 def fit_model(rows: Rows, seed: int) -> ScoreModel:

@@ -71,10 +71,17 @@ def test_the_logistic_says_what_scikit_learn_says() -> None:
     assert model.trees == ()
 
 
-def test_enough_rows_carry_trees() -> None:
-    """From some hundred rows on; fewer would only be learned by heart."""
-    for n_walks, has_trees in ((20, False), (70, True)):
-        model = score.fit_model(score.rows_of_walks(scored_walks(n_walks)), seed=1)
+def test_trees_are_taken_where_they_say_more() -> None:
+    """Of rows that they did not see, and only where there are enough rows."""
+    chance = np.random.default_rng(2)
+    values = chance.normal(size=(800, len(NAMES)))
+    clusters = [str(number % 40) for number in range(800)]
+    # Both or neither: no line parts these.
+    both = (values[:, 0] > 0) == (values[:, 17] > 0)
+    plain = values[:, 0] + chance.normal(size=800) > 0
+    for outcomes, n, has_trees in ((both, 800, True), (plain, 800, False), (both, 300, False)):
+        model = ScoreFit(1).fit(values[:n], outcomes[:n], clusters[:n]).model
+        assert model is not None
         assert bool(model.trees) == has_trees
         assert model.trees_share == (score.TREES_SHARE if has_trees else 0.0)
 
