@@ -16,7 +16,7 @@ from lsp_server.types import CompletionRequest, Skip
 # Share of the shown that is to be taken where the user leaves it open. A threshold always costs
 # completed code; only who wants quiet is thought to want that. On the corpus that the score was
 # fitted to, of which two in nine are taken, half of the shown is taken where a third is shown: two
-# thirds of the suggestions go, and a quarter of what would have been taken.
+# thirds of the suggestions go, and a fifth of what would have been taken.
 _TARGETS: dict[Mode, float] = {"eager": 0.0, "balanced": 0.0, "quiet": 0.5}
 
 
