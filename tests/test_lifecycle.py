@@ -299,6 +299,8 @@ def test_a_failed_completion_is_an_error_reply(script: str, code: int, text: str
         error = client.answer(client.send_complete(0))["error"]
         assert error["code"] == code
         assert text in error["message"]
+        data = {"code": "engine_gone", "hint": "Run: midfill doctor"}
+        assert error.get("data") == (data if script == "refuse" else None)
         assert client.complete(1)[0]["insertText"] == "on"
         assert client.complete(2)[0]["insertText"] == "task"
         client.close_stdin()

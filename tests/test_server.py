@@ -191,6 +191,34 @@ def test_bad_parameters_are_refused_with_the_place(params: object) -> None:
     assert error["message"].startswith(("Expected `", "Object missing required field `"))
 
 
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("midfill/status", []),
+        ("midfill/why", {"textDocument": 5}),
+        ("midfill/why", {"textDocument": {}}),
+        ("midfill/stats", {"format": "pdf"}),
+        ("midfill/stats", {"sinceDays": "all"}),
+        ("midfill/marks", "all"),
+        ("midfill/alternatives", {}),
+        ("midfill/alternatives", completion_params(n=9)),
+        ("midfill/alternatives", completion_params(position=None)),
+        ("midfill/explain", {}),
+        ("workspace/executeCommand", {"command": "midfill.pause", "arguments": [1]}),
+        ("workspace/executeCommand", {"command": "midfill.resume", "arguments": {}}),
+    ],
+)
+def test_bad_parameters_of_our_own_methods_are_refused(method: str, params: object) -> None:
+    """Before anything is done; however many come, the server answers the next request."""
+    wire = Wire()
+    for number in range(200):
+        error = wire.ask(method, params, msg_id=number)["error"]
+        assert error["code"] == INVALID_PARAMS
+        assert "Traceback" not in str(error)
+    assert wire.service.events == []
+    assert "result" in wire.ask("midfill/marks", {})
+
+
 def test_requests_sent_as_notifications_are_not_run() -> None:
     """Without an id nobody could be answered, and shutdown must not happen by accident."""
     wire = Wire()

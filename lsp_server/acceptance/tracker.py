@@ -119,6 +119,12 @@ class AcceptanceTracker:
         if self._samples:
             self._samples.closed(uri)
 
+    def stop_keeping_text(self) -> None:
+        """The user does not want it any more."""
+        if self._samples:
+            self._samples.close()
+            self._samples = None
+
     def close(self) -> None:
         """Nothing more happens; what was written meanwhile is told."""
         self._retention.close()

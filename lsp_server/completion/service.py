@@ -148,6 +148,8 @@ class CompletionService:
         self._suggestions.limit(self._cache_bytes)
         if not self._settings.acceptance_log.enabled:
             self._stop_logging()
+        elif not self._settings.acceptance_log.keep_text and self._tracker:
+            self._tracker.stop_keeping_text()
 
     async def reconfigure(self, options: Mapping[str, Any]) -> tuple[str, ...]:
         """The user has changed the options of the editor; they hold at once.
@@ -172,10 +174,11 @@ class CompletionService:
         return problems
 
     def _stop_logging(self) -> None:
-        event_log, self._event_log = self._event_log, None
-        if self._tracker:
-            self._tracker.close()
-            self._tracker = self._alternatives.tracker = None
+        tracker, event_log = self._tracker, self._event_log
+        self._tracker = self._alternatives.tracker = self._event_log = None
+        if tracker is not None:
+            tracker.stop_keeping_text()
+            tracker.close()
         if event_log is not None:
             self._closing = asyncio.create_task(event_log.aclose())
 
