@@ -58,7 +58,8 @@ def run_client(tmp_path: Path, line: int, column: int) -> list[str]:
         timeout=_TIMEOUT_S,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
     return done.stdout.splitlines()
 
 
