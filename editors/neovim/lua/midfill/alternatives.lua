@@ -23,15 +23,6 @@ local function turn(shown, step)
   complete.show(shown)
 end
 
---- Put what is shown first, if the server did not.
----@param items lsp.InlineCompletionItem[]
----@param rest string
----@param fresh midfill.Suggestion
----@return boolean
-local function begins_with(items, rest, fresh)
-  return #items > 0 and fresh:rest() == rest
-end
-
 ---@param shown midfill.Suggestion
 ---@param place midfill.Place
 ---@param items lsp.InlineCompletionItem[]
@@ -41,7 +32,8 @@ local function take(shown, place, items, step)
   local rest = shown:rest()
   local fresh = suggestion.new(shown.client, place, items)
   if not rest or not fresh:rest() then return end
-  if not begins_with(items, rest, fresh) then
+  if fresh:rest() ~= rest then
+    -- What is shown is one of them, also where the server would say something else by now.
     local range = vim.deepcopy(items[1].range)
     local first = vim.tbl_extend('force', shown:item(), { insertText = rest, range = range })
     fresh = suggestion.new(shown.client, place, { first, unpack(items) })

@@ -1,6 +1,5 @@
 --- Ghost text: what the suggestion adds, drawn around the text that is there.
 
-local config = require('midfill.config')
 local text = require('midfill.text')
 local api = vim.api
 

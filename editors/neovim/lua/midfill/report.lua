@@ -7,10 +7,6 @@ local M = {}
 
 local CURSOR_PAUSE_MS = 50
 
----@class midfill.Report
----@field method string
----@field params table
-
 ---@param client vim.lsp.Client
 ---@param method string
 ---@param params table
