@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from lsp_server.acceptance.events import Accepted, PartiallyAccepted, Retained, Shown
@@ -30,6 +32,17 @@ def showing(
 def wait_for_lines(editor: NeovimSession, *lines: str) -> None:
     """Wait until the file reads so."""
     editor.wait_until(lambda: editor.lines == list(lines), f"the lines {lines}")
+
+
+def reads(editor: NeovimSession, line: str) -> bool:
+    """Whether the cursor's line reads so."""
+    return editor.line == line
+
+
+def ghost_with(editor: NeovimSession, ending: str) -> str | None:
+    """The ghost text if it has an ending."""
+    ghost = editor.ghost() or ""
+    return ghost if ghost.endswith(ending) else None
 
 
 def test_tab_accepts_all_of_it_in_one_step_of_undo(edit: EditPython) -> None:
@@ -66,9 +79,9 @@ def test_words_then_lines_then_the_rest(edit: EditPython) -> None:
     """Each part is inserted and told with all that was taken, in UTF-16 units; once at the end."""
     editor = showing(edit)
     for word, n_utf16 in (("grey", 4), (" =", 6), (" '", 8), ("𝄞", 10)):
-        before = editor.line
+        grown = partial(reads, editor, editor.line + word)
         editor.input("<M-Right>")
-        editor.wait_until(lambda before=before, word=word: editor.line == before + word, word)
+        editor.wait_until(grown, word)
         told = editor.sent("textDocument/didPartiallyAcceptCompletion")
         assert told[-1]["acceptedLength"] == n_utf16
     assert editor.ghost() == "' + r\n    return grey"
@@ -200,13 +213,9 @@ def test_other_suggestions_are_gone_through(edit: EditPython) -> None:
     seen = ["grey = r"]
     for number, key in ((2, "<M-]>"), (3, "<M-]>"), (1, "<M-]>"), (3, "<M-[>")):
         editor.input(key)
-        ghost = editor.wait_until(
-            lambda number=number: (
-                text if (text := editor.ghost() or "").endswith(f" {number}/3") else None
-            ),
-            f"suggestion {number}",
-        )
-        seen.append(ghost.removesuffix(f" {number}/3"))
+        hint = f" {number}/3"
+        ghost = editor.wait_until(partial(ghost_with, editor, hint), f"suggestion {number}")
+        seen.append(ghost.removesuffix(hint))
     assert len(set(seen[:3])) == 3
     assert seen[3:] == [seen[0], seen[2]]
     told = [each["item"]["insertText"] for each in editor.sent("textDocument/didShowCompletion")]

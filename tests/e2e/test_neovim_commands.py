@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -130,15 +131,15 @@ def test_explain_shows_the_snippets_and_marks_their_files(edit: EditPython) -> N
     assert "## colours.py · before_cursor · score 1.00" in page
     head = next(i for i, line in enumerate(editor.lines, 1) if line.startswith("## colours.py"))
     for key, mark in (("p", "[pinned]"), ("u", ""), ("b", "[banned]"), ("u", "")):
+        marked = partial(has_line, editor, head, ("## colours.py", mark or "score 1.00"))
         editor.input(f"{head}G{key}")
-        editor.wait_until(
-            lambda mark=mark: (
-                editor.lines[head - 1].endswith(mark or "score 1.00")
-                and editor.lines[head - 1].startswith("## colours.py")
-            ),
-            f"the page after {key}",
-        )
-    assert editor.lines[head - 1].endswith("score 1.00")
+        editor.wait_until(marked, f"the page after {key}")
+
+
+def has_line(editor: NeovimSession, number: int, ends: tuple[str, str]) -> bool:
+    """Whether a line begins and ends so."""
+    line = editor.lines[number - 1]
+    return line.startswith(ends[0]) and line.endswith(ends[1])
 
 
 def test_stats_prints_the_summary_and_opens_the_report(edit: EditPython) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 import pytest
 
@@ -36,9 +37,14 @@ def shown_body(edit: EditPython) -> NeovimSession:
 def type_out(editor: NeovimSession, text: str) -> None:
     """Type characters one by one, each only once the one before is in the buffer."""
     for character in text:
-        before = editor.line
+        changed = partial(differs, editor, editor.line)
         editor.input("<lt>" if character == "<" else character)
-        editor.wait_until(lambda before=before: editor.line != before, f"{character!r} typed")
+        editor.wait_until(changed, f"{character!r} typed")
+
+
+def differs(editor: NeovimSession, line: str) -> bool:
+    """Whether the cursor's line is another one now."""
+    return editor.line != line
 
 
 def test_it_grows_while_the_model_writes(edit: EditPython) -> None:
