@@ -52,6 +52,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         prefix: the text left of the cursor, with ``\\n`` as EOL.
         suffix: the same right of it.
         block_rest: what the developer wrote from the cursor to the end of the run.
+        n_missing: characters of it that do not stand below the cursor already.
         offset: of the cursor in the final text.
     """
 
@@ -59,6 +60,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     prefix: str
     suffix: str
     block_rest: str
+    n_missing: int
     offset: int
 
     def shown(self, raw: str, rules: frozenset[str]) -> str:
@@ -128,7 +130,8 @@ def _places_of(walk: Walk, text: str) -> Iterator[Place]:
             if line == rest:
                 rest = below.first_line(line)
         at = script.starts[each.line] + each.column
-        tail = script.text[script.content_end(rest - 1) :]
+        tail_start = script.content_end(rest - 1)
+        tail = script.text[tail_start:]
         prefix, suffix = _unix(script.text[:at]), _unix(tail)
         data = (prefix + suffix).encode("utf-8", "replace")
         file = SourceFile(path=walk.path, language="python", data=data)
@@ -138,6 +141,7 @@ def _places_of(walk: Walk, text: str) -> Iterator[Place]:
             prefix=prefix,
             suffix=suffix,
             block_rest=script.text[at : script.end],
+            n_missing=max(0, min(tail_start, script.end) - at),
             offset=at,
         )
 
@@ -159,8 +163,10 @@ def shaped(
         match = _match(text, each, place)
         is_taken = match is not None and match.line and place.offset >= end
         if match is not None and is_taken:
-            end = place.offset + match.n_accepted
-            taken = place.block_rest[: match.n_accepted]
+            # What is right but stands below already would have to be deleted again.
+            n_taken = min(match.n_accepted, place.n_missing)
+            end = place.offset + n_taken
+            taken = place.block_rest[:n_taken]
             n_accepted += len("".join(line.strip() for line in taken.splitlines()))
         suggestion = msgspec.structs.replace(each.suggestion, text=text)
         opportunities.append(

@@ -76,6 +76,20 @@ def test_what_was_taken_away_is_not_there(project: Project) -> None:
     assert place_of(walk_of(LINE, "empty"), project).suffix == ""
 
 
+def test_what_stands_below_already_is_not_completed(project: Project) -> None:
+    """A text that goes on with the next line is right, and only its first line is new."""
+    walk = walk_of(f"{LINE}\n    print(size)")
+    typed = []
+    for suffix in ("full", "empty"):
+        again = msgspec.structs.replace(walk, suffix=suffix)
+        place = place_of(again, project)
+        made = shaped(again, [place], lambda each, _: each.suggestion.raw)
+        assert made.opportunities[0].match is not None
+        assert made.opportunities[0].match.block
+        typed.append(made.n_typed)
+    assert [walk.n_characters - n for n in typed] == [len(LINE), len(LINE) + len("print(size)")]
+
+
 def test_walks_of_other_projects_are_left_out(project: Project) -> None:
     """A text whose file is not there says nothing."""
     assert list(places([walk_of(LINE)], {"circles": project})) == []
