@@ -8,7 +8,8 @@ from collections.abc import Callable
 from context.types import Prompt
 from lsp_server.completion import asking
 from lsp_server.completion.engine_link import EngineLink
-from lsp_server.completion.generations import Generations, place_of
+from lsp_server.completion.generations import Generations
+from lsp_server.completion.place import place_of
 from lsp_server.completion.prompting import Prompts
 from lsp_server.completion.warmup import Spot, WarmUp
 from lsp_server.errors import MidfillError

@@ -25,7 +25,9 @@ from lsp_server.completion import asking
 from lsp_server.completion.ahead import Ahead
 from lsp_server.completion.draft import Draft, Explanation, source_file
 from lsp_server.completion.engine_link import EngineLink
-from lsp_server.completion.generations import Generation, Generations, Place, place_of
+from lsp_server.completion.generation import Generation
+from lsp_server.completion.generations import Generations
+from lsp_server.completion.place import Place, place_of
 from lsp_server.completion.prompting import Prompts
 from lsp_server.completion.rejections import Rejections
 from lsp_server.completion.scheduler import Scheduler

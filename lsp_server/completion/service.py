@@ -23,12 +23,14 @@ from lsp_server.completion.ahead import Ahead
 from lsp_server.completion.alternatives import Alternatives
 from lsp_server.completion.draft import Account, Draft, Explanation, source_file
 from lsp_server.completion.engine_link import PAUSED, EngineLink
-from lsp_server.completion.generations import Generations, Place, Source
+from lsp_server.completion.generations import Generations
+from lsp_server.completion.place import Place
 from lsp_server.completion.prompting import Prompts
 from lsp_server.completion.rejections import Rejections
 from lsp_server.completion.rhythm import Rhythm
 from lsp_server.completion.scheduler import Scheduler
 from lsp_server.completion.showing import Judge, Verdict
+from lsp_server.completion.source import Source
 from lsp_server.completion.suggestion_cache import SuggestionCache, key_of
 from lsp_server.completion.warmup import Spot
 from lsp_server.engine import pause

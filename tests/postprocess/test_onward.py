@@ -1,4 +1,4 @@
-"""What is left of a suggestion keeps its shape; with streams it is tried in test_generations.py."""
+"""What is left of a suggestion keeps its shape; with streams it is tried in test_source.py."""
 
 from __future__ import annotations
 
