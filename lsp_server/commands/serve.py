@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     def make_service(editor_options: Mapping[str, Any], client_name: str) -> Service:
         # Imported once initialize has been answered; the editor does not wait for it.
         from lsp_server import settings
-        from lsp_server.completion.service import build_service
+        from lsp_server.completion.build import build_service
 
         service = build_service(
             lambda editor: settings.load(editor=editor, command_line=layer),

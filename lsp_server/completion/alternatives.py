@@ -20,7 +20,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from lsp_server.acceptance.tracker import AcceptanceTracker
 from lsp_server.completion import asking
 from lsp_server.completion.ahead import Ahead
 from lsp_server.completion.draft import Draft, Explanation, source_file
@@ -29,6 +28,7 @@ from lsp_server.completion.generation import Generation
 from lsp_server.completion.generations import Generations
 from lsp_server.completion.place import Place, place_of
 from lsp_server.completion.prompting import Prompts
+from lsp_server.completion.recording import Recording
 from lsp_server.completion.rejections import Rejections
 from lsp_server.completion.scheduler import Scheduler
 from lsp_server.errors import MidfillError
@@ -79,7 +79,7 @@ class Alternatives:
         scheduler: a newer request of the document takes the place of one for alternatives.
         ahead: waits meanwhile.
         live: makes the suggestion that stands there, see ``CompletionService``.
-        tracker: acceptance log; None logs nothing.
+        recording: of the session.
     """
 
     def __init__(
@@ -91,9 +91,8 @@ class Alternatives:
         scheduler: Scheduler,
         ahead: Ahead,
         live: Live,
-        tracker: AcceptanceTracker | None = None,
+        recording: Recording,
     ) -> None:
-        self.tracker = tracker
         self._engine = engine
         self._prompts = prompts
         self._generations = generations
@@ -101,6 +100,7 @@ class Alternatives:
         self._scheduler = scheduler
         self._ahead = ahead
         self._live = live
+        self._recording = recording
         self._remembered: deque[_Offers] = deque(maxlen=_N_REMEMBERED)
 
     async def complete(self, request: CompletionRequest, n: int) -> list[Completion] | Skip:
@@ -111,8 +111,8 @@ class Alternatives:
             n: how many at most, the one that stands there among them.
         """
         stands, uri = False, request.snapshot.uri
-        if self.tracker:
-            stands = self.tracker.asked_again(request, model=self._engine.model_id)
+        if tracker := self._recording.tracker:
+            stands = tracker.asked_again(request, model=self._engine.model_id)
         try:
             offers = await self._scheduler.run(uri, lambda: self._make(request, n))
         except asyncio.CancelledError:
@@ -126,14 +126,15 @@ class Alternatives:
             return offers
         found = [offer.completion for offer in offers]
         self._remembered.append(_Offers(request, {o.completion.id: o for o in offers}))
-        if self.tracker:
-            self.tracker.offered(found, request)
+        if tracker := self._recording.tracker:
+            tracker.offered(found, request)
         return found
 
     def _failed(self, request: CompletionRequest, reason: str, *, stands: bool) -> None:
+        tracker = self._recording.tracker
         # The suggestion that stands there is still there.
-        if self.tracker and not stands:
-            self.tracker.failed(request, reason, model=self._engine.model_id)
+        if tracker and not stands:
+            tracker.failed(request, reason, model=self._engine.model_id)
 
     # -- what becomes of them ------------------------------------------------------------
 

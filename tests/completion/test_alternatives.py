@@ -14,7 +14,8 @@ from lsp_server.acceptance.events import Accepted, Continued, Event, Shown
 from lsp_server.acceptance.report import summarise
 from lsp_server.acceptance.store import read_events
 from lsp_server.completion import asking
-from lsp_server.completion.service import CompletionService, build_service
+from lsp_server.completion.build import build_service
+from lsp_server.completion.service import CompletionService
 from lsp_server.engine import pause
 from lsp_server.engine.client import EngineClient
 from lsp_server.settings import Resolved

@@ -18,9 +18,10 @@ from lsp_server.acceptance import sample_store
 from lsp_server.acceptance.store import read_events
 from lsp_server.completion import asking, suggestion_cache
 from lsp_server.completion.accounts import Standing
+from lsp_server.completion.build import build_service
 from lsp_server.completion.draft import Explanation, source_file
 from lsp_server.completion.scheduler import SUPERSEDED
-from lsp_server.completion.service import CompletionService, build_service
+from lsp_server.completion.service import CompletionService
 from lsp_server.completion.warmup import Spot
 from lsp_server.documents import TextDocument
 from lsp_server.engine import pause, spawn
@@ -1116,7 +1117,7 @@ async def test_another_model_is_taken_at_once(serve: Serve, tmp_path: Path) -> N
     before = service._engine.find()
     old = asyncio.create_task(service.complete(request("x = ‸"), lambda _: None))
     await until(lambda: before._streams)
-    load, other = service._load, write_script(tmp_path / "other.json", default="new")
+    load, other = service._configuration._load, write_script(tmp_path / "other.json", default="new")
     assert load is not None
 
     def loaded(editor: Mapping[str, Any]) -> Resolved:
@@ -1127,7 +1128,7 @@ async def test_another_model_is_taken_at_once(serve: Serve, tmp_path: Path) -> N
         changed = msgspec.structs.replace(found.settings, model=model)
         return msgspec.structs.replace(found, settings=changed)
 
-    service._load = loaded
+    service._configuration._load = loaded
     await service.reconfigure({"completion": {"max_lines": 3}})
     assert service._engine.find() is before
     assert await old == SUPERSEDED

@@ -12,7 +12,7 @@ from lsp_server.acceptance.events import Failed, Shown
 from lsp_server.acceptance.store import read_events
 from lsp_server.completion.draft import Explanation
 from lsp_server.completion.service import CompletionService
-from lsp_server.completion.showing import Judge, Verdict, target_of
+from lsp_server.completion.showing import Judge, Probability, Verdict, target_of
 from lsp_server.score.features import NAMES
 from lsp_server.settings import CompletionSettings, Mode
 from lsp_server.types import Completion, CompletionRequest, Skip, Trigger
@@ -37,9 +37,13 @@ class ByLogprob:
         return target
 
 
-def judging(service: CompletionService, draw: Callable[[], float] = lambda: 1.0) -> None:
-    """Have the service judge by log-probability."""
-    service._judge = Judge(ByLogprob(), draw=draw)
+def judging(
+    service: CompletionService,
+    draw: Callable[[], float] = lambda: 1.0,
+    scorer: Probability | None = None,
+) -> None:
+    """Have the service judge by log-probability, or as it is told."""
+    service._judge.scorer, service._judge._draw = scorer or ByLogprob(), draw
 
 
 async def ask(
@@ -161,7 +165,7 @@ async def test_what_is_shown_stays_while_it_is_typed(serve: Serve) -> None:
             return 0.9 if features[NAMES.index("log_chars")] > 2.2 else 0.1
 
     service = serve({"text": "first + second"}, target_acceptance=0.5)
-    service._judge = Judge(OnlyLong(), draw=lambda: 1.0)
+    judging(service, scorer=OnlyLong())
     answer, _, _ = await ask(service)
     assert isinstance(answer, Completion)
     rest, _, explained = await ask(service, "a = first + s‸", number=2)
