@@ -20,7 +20,7 @@ from lsp_server.engine import pause
 from lsp_server.engine.client import EngineClient
 from lsp_server.settings import Resolved
 from lsp_server.types import Completion, CompletionRequest, SamplingParams, Skip, TokenChunk
-from tests.completion.test_service import request, text_of, until
+from tests.completion.serving import request, text_of, until
 from tests.scripted_engine import write_script
 
 Serve = Callable[..., CompletionService]

@@ -16,10 +16,8 @@ from lsp_server.completion.showing import Judge, Probability, Verdict, target_of
 from lsp_server.score.features import NAMES
 from lsp_server.settings import CompletionSettings, Mode
 from lsp_server.types import Completion, CompletionRequest, Skip, Trigger
-from tests.completion.test_service import Serve, request, serve
+from tests.completion.serving import Serve, request
 from tests.score.makers import evidence
-
-__all__ = ["serve"]
 
 P_LINE = NAMES.index("p_line")
 UNLIKELY, LIKELY = -2.0, -0.01

@@ -1,0 +1,28 @@
+"""What becomes of suggestions says what is suggested next."""
+
+from __future__ import annotations
+
+import msgspec
+
+from lsp_server.types import (
+    Completion,
+    Skip,
+)
+from tests.completion.serving import Serve, request, text_of
+
+
+async def test_what_was_turned_down_is_not_suggested_again(serve: Serve) -> None:
+    """Nor what is left of it once a part is typed, nor while it grows; who asks for it gets it."""
+    service = serve(default="total(first)")
+    first = await service.complete(request("x = ‸\n", number=1))
+    assert isinstance(first, Completion)
+    service.dismissed(first.id)
+    partials: list[Completion] = []
+    for marked in ("x = ‸\n", "x = to‸\n"):
+        again = await service.complete(request(marked, number=2), partials.append)
+        assert isinstance(again, Skip)
+        assert again.reason == "rejected"
+    assert partials == []
+    invoked = msgspec.structs.replace(request("x = ‸\n", number=3), trigger="invoked")
+    assert text_of(await service.complete(invoked)) == "total(first)"
+    assert text_of(await service.complete(request("y = ‸\n", number=4))) == "total(first)"
