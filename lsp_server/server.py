@@ -13,7 +13,8 @@ from lsp_server.handlers import HANDLERS
 from lsp_server.lifecycle.channel import take_stdio
 from lsp_server.lifecycle.loop import MainLoop, exit_hard_after
 from lsp_server.lifecycle.protocol import ServerProtocol
-from lsp_server.session import MakeService, Session
+from lsp_server.service import MakeService
+from lsp_server.session import Session
 
 
 def build(make_service: MakeService) -> tuple[ServerProtocol, Session]:

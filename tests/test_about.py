@@ -19,7 +19,7 @@ from lsp_server.acceptance.store import EventStore
 from lsp_server.completion.accounts import Standing
 from lsp_server.completion.draft import Account
 from lsp_server.errors import StoreError
-from lsp_server.session import Unavailable
+from lsp_server.service import Unavailable
 from lsp_server.types import Completion, Skip, Status
 from tests.acceptance.makers import accepted, requested, shown
 from tests.raw_client import URI

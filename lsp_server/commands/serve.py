@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lsp_server.commands.options import add_settings_options, command_line_layer
 
 if TYPE_CHECKING:
-    from lsp_server.session import Service
+    from lsp_server.service import Service
 
 _LEVELS = ("debug", "info", "warning", "error")
 
