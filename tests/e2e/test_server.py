@@ -80,7 +80,9 @@ def test_streaming_client_sees_the_suggestion_grow(
     head += cut
     tail = tail[tail.index("    def value") :]
     line = head.count("\n")
-    with RawClient(command=[midfill_command(), "serve"]) as client:
+    # What an earlier run left on disk would come in one piece.
+    command = [midfill_command(), "serve", "--set", "completion.cache_mib=0"]
+    with RawClient(command=command) as client:
         client.initialize()
         client.open(head + "        \n\n" + tail)
         request = client.send_complete(line, 8, partialResultToken="grow")
