@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from lsp_server import paths
+from tests.processes import still_running
 
 # Taken before any test points the variables elsewhere.
 _USERS_CACHE_DIR = Path(os.environ.get("MIDFILL_TEST_CACHE_DIR") or paths.cache_dir()).absolute()
@@ -82,11 +83,11 @@ def end_engines(runtime: Path) -> None:
             timeout=_ENGINE_TIMEOUT_S,
             check=False,
         )
-    _, stubborn = psutil.wait_procs(engines, timeout=_ENGINE_TIMEOUT_S)
+    stubborn = still_running(engines, _ENGINE_TIMEOUT_S)
     for engine in stubborn:
         with contextlib.suppress(psutil.NoSuchProcess):
             engine.kill()
-    psutil.wait_procs(stubborn, timeout=_ENGINE_TIMEOUT_S)
+    still_running(stubborn, _ENGINE_TIMEOUT_S)
     if stubborn:
         pytest.fail(f"{len(stubborn)} engine processes did not leave when asked to")
 

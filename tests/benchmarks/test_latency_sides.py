@@ -18,6 +18,7 @@ from benchmarks.latency.sides.setup import Setup
 from benchmarks.latency.sides.types import Stopwatch
 from context.types import Budget
 from lsp_server.errors import EngineError
+from tests.processes import still_running
 from tests.scripted_engine import write_script
 
 BUDGET = Budget(n_prefix_tokens=768, n_suffix_tokens=192)
@@ -253,7 +254,7 @@ async def test_a_server_is_ready_after_start_and_gone_after_close(tmp_path: Path
         await server.settle()
     finally:
         await server.aclose()
-    _, alive = psutil.wait_procs(servers, timeout=10)
+    alive = still_running(servers, 10)
     assert alive == []
     assert not await http.is_ready(server.port, "/")
 
@@ -277,7 +278,7 @@ async def test_a_server_dies_with_the_one_who_started_it(tmp_path: Path) -> None
     assert len(family) == 2
     process.kill()
     await process.wait()
-    _, alive = psutil.wait_procs(family, timeout=20)
+    alive = still_running(family, 20)
     assert alive == []
 
 

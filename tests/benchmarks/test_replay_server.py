@@ -17,6 +17,7 @@ from benchmarks.replay.types import Project, Target
 from benchmarks.replay.walk import WalkOptions, walk
 from lsp_server import paths
 from lsp_server.errors import EngineError, MidfillError
+from tests.processes import still_running
 from tests.scripted_engine import write_script
 
 LINE = "amount = price * count"
@@ -134,7 +135,7 @@ async def test_nothing_is_left_behind(make_server: MakeServer, project: Project)
     assert len(ours) == 2
     await server.aclose()
     assert not home.exists()
-    assert psutil.wait_procs(ours, timeout=10)[1] == []
+    assert still_running(ours, 10) == []
 
 
 async def test_each_document_finds_the_same_cache(

@@ -20,6 +20,8 @@ import platformdirs
 import psutil
 import pynvim
 
+from tests.processes import still_running
+
 Version = tuple[int, int]
 
 # The oldest that midfill supports, and the newest that was tried.
@@ -423,11 +425,11 @@ class NeovimSession:
         family = [self._process, *self._servers, *self._children()]
         with contextlib.suppress(Exception):  # a Neovim that is gone already is what we want
             self._nvim.command("qall!", async_=True)
-        _, alive = psutil.wait_procs(set(family), timeout=_QUIT_TIMEOUT_S)
+        alive = still_running(set(family), _QUIT_TIMEOUT_S)
         for process in alive:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(alive, timeout=_QUIT_TIMEOUT_S)
+        still_running(alive, _QUIT_TIMEOUT_S)
         self._watchdog.cancel()
         with contextlib.suppress(Exception):
             self._nvim.close()

@@ -22,6 +22,8 @@ import platformdirs
 import psutil
 from playwright.sync_api import Browser, Page
 
+from tests.processes import still_running
+
 EXTENSION = Path(__file__).parents[2] / "editors" / "vscode"
 CHROMIUM_OPTIONS = (
     "--no-sandbox",
@@ -273,11 +275,11 @@ class CodeServer:
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.terminate()
-        _, alive = psutil.wait_procs(family, timeout=_QUIT_TIMEOUT_S)
+        alive = still_running(family, _QUIT_TIMEOUT_S)
         for process in alive:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(alive, timeout=_QUIT_TIMEOUT_S)
+        still_running(alive, _QUIT_TIMEOUT_S)
         self._log.close()
 
 
