@@ -55,7 +55,8 @@ def script() -> dict[str, Any]:
     return {"replies": replies}
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while it runs, no test on the same thread can have an event loop of its own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium, headless."""
     try:
@@ -91,7 +92,7 @@ def code_server() -> Path:
         raise
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def editor(
     browser: Browser, vsix: Path, code_server: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[VSCodeWindow]:

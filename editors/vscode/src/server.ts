@@ -8,6 +8,7 @@ import type { Launch } from "./serverDiscovery";
 
 const STDERR_LINES = 12;
 const STOP_TIMEOUT_MS = 3000;
+const LAST_WORDS_MS = 1000;
 
 export type State = "stopped" | "starting" | "running" | "restarting" | "broken";
 
@@ -39,6 +40,8 @@ export class Server {
   launch: Launch | undefined;
   private client: LanguageClient | undefined;
   private process: ChildProcess | undefined;
+  /** Resolves once the process has ended and all that it said is read. */
+  private ended: Promise<void> = Promise.resolve();
   private readonly restarts = new Restarts();
   private readonly lastWords: string[] = [];
   private restartTimer: NodeJS.Timeout | undefined;
@@ -129,6 +132,7 @@ export class Server {
       await client.start();
     } catch (error) {
       this.log.error(`the server did not start: ${error}`);
+      await this.lastWordsHeard();
       if (this.client === client) {
         this.setState("broken", this.describeEnd(launch));
       }
@@ -167,12 +171,18 @@ export class Server {
     const child = spawn(launch.command, ["serve"], { cwd: os.homedir(), stdio: "pipe" });
     this.process = child;
     child.stderr.setEncoding("utf8").on("data", (text: string) => this.heard(text));
+    this.ended = new Promise((resolve) => child.once("close", () => resolve()));
     await new Promise<void>((resolve, reject) => {
       child.once("spawn", resolve);
       child.once("error", reject);
     });
     child.on("error", (error) => this.log.error(String(error)));
     return child;
+  }
+
+  /** What a process said last may come after its end is known. */
+  private async lastWordsHeard(): Promise<void> {
+    await Promise.race([this.ended, new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS))]);
   }
 
   private heard(text: string): void {
@@ -191,7 +201,11 @@ export class Server {
     }
     const wait = this.restarts.nextWaitMs(Date.now());
     if (wait === undefined) {
-      this.setState("broken", this.describeEnd(launch));
+      void this.lastWordsHeard().then(() => {
+        if (this.launch === launch && this.state === "running") {
+          this.setState("broken", this.describeEnd(launch));
+        }
+      });
       return;
     }
     this.log.warn(`the server has left; it is started again in ${wait} ms`);
