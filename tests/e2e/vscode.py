@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import platformdirs
 import psutil
 from playwright.sync_api import Browser, Page
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from tests.processes import still_running
 
@@ -61,6 +62,7 @@ _BUILD_TIMEOUT_S = 600
 _START_TIMEOUT_S = 120.0
 _QUIT_TIMEOUT_S = 10.0
 _POLL_S = 0.03
+_PICK_TIMEOUT_MS = 10_000.0
 
 _Value = TypeVar("_Value")
 
@@ -399,21 +401,32 @@ class VSCodeWindow:
 
     def run(self, title: str) -> None:
         """Run a command from the palette."""
-        self.press("F1")
-        box = self.page.wait_for_selector(".quick-input-widget input")
-        assert box is not None
-        box.fill(f">{title}")
-        self.page.wait_for_selector(f".quick-input-list .monaco-list-row:has-text('{title}')")
-        self.press("Enter")
+        self._pick("F1", f">{title}", title)
+
+    def _pick(self, key: str, text: str, row: str) -> None:
+        """Choose from a list that a key opens; one that closes again by itself is opened anew.
+
+        The list goes as soon as something else gets the focus, such as a message that comes up.
+        """
+        for is_last in (False, False, True):
+            self.press(key)
+            try:
+                self.page.fill(".quick-input-widget input", text, timeout=_PICK_TIMEOUT_MS)
+                self.page.wait_for_selector(
+                    f".quick-input-list .monaco-list-row:has-text('{row}')",
+                    timeout=_PICK_TIMEOUT_MS,
+                )
+            except PlaywrightTimeoutError:
+                if is_last:
+                    raise
+                self.press("Escape")
+            else:
+                self.press("Enter")
+                return
 
     def open(self, file: Path) -> None:
         """Open a file and put the cursor at its end."""
-        self.press("Control+p")
-        box = self.page.wait_for_selector(".quick-input-widget input")
-        assert box is not None
-        box.fill(str(file))
-        self.page.wait_for_selector(f".quick-input-list .monaco-list-row:has-text('{file.name}')")
-        self.press("Enter")
+        self._pick("Control+p", str(file), file.name)
         self.page.wait_for_selector(f".tab.active[data-resource-name='{file.name}']")
         self.focus_end()
 
