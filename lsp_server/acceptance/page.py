@@ -265,19 +265,7 @@ def _retention(total: Tally) -> str:
 
 
 def _outcomes(total: Tally) -> str:
-    counts = (
-        ("accepted whole", total.accepted),
-        ("accepted to the end of a line", total.accepted_lines),
-        ("accepted by words", total.accepted_words),
-        ("typed by hand, all of it", total.typed_through - total.typed_through_lines),
-        ("typed by hand, its first line", total.typed_through_lines),
-        ("dismissed", total.dismissed),
-        ("something else typed", total.typed_over),
-        ("superseded", total.superseded),
-        ("document closed or session ended", total.closed),
-        ("unknown", total.unknown),
-    )
-    rows = [(name, n, "") for name, n in counts if n]
+    rows = [(name, n, "") for name, n in total.outcomes if n]
     note = ""
     if total.read:
         rate = _percent(total.as_json()["read_acceptance_rate"])

@@ -103,6 +103,22 @@ class Tally:
         """The shown that rates are taken of."""
         return self.shown - self.glimpsed
 
+    @property
+    def outcomes(self) -> tuple[tuple[str, int], ...]:
+        """How many of the shown ended how, in words for people; each is in one of them."""
+        return (
+            ("accepted whole", self.accepted),
+            ("accepted to the end of a line", self.accepted_lines),
+            ("accepted by words", self.accepted_words),
+            ("typed by hand, all of it", self.typed_through - self.typed_through_lines),
+            ("typed by hand, its first line", self.typed_through_lines),
+            ("dismissed", self.dismissed),
+            ("something else typed", self.typed_over),
+            ("superseded", self.superseded),
+            ("document closed or session ended", self.closed),
+            ("unknown", self.unknown),
+        )
+
     def as_json(self) -> dict[str, Any]:
         """The figures under their published names; rates and latencies are null without data."""
         ci95 = wilson_interval(self.accepted, self.counted)

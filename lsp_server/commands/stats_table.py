@@ -44,22 +44,10 @@ def print_table(report: Report, found: Curve | None, since_ts: float | None) -> 
 def _print_outcomes(total: Tally) -> None:
     if not total.shown:
         return
-    counts = (
-        ("accepted whole", total.accepted),
-        ("accepted to the end of a line", total.accepted_lines),
-        ("accepted by words", total.accepted_words),
-        ("typed by hand, all of it", total.typed_through - total.typed_through_lines),
-        ("typed by hand, its first line", total.typed_through_lines),
-        ("dismissed", total.dismissed),
-        ("something else typed", total.typed_over),
-        ("superseded", total.superseded),
-        ("document closed or session ended", total.closed),
-        ("unknown", total.unknown),
-    )
     out = console()
     out.print("\nWhat became of the shown\n")
     rows = [("outcome", "suggestions", "share")]
-    rows += [(name, f"{n:,}", f"{n / total.shown:.0%}") for name, n in counts if n]
+    rows += [(name, f"{n:,}", f"{n / total.shown:.0%}") for name, n in total.outcomes if n]
     print_rows(rows, to=out, styles=["bold", *[""] * len(rows)])
     if total.read:
         rate = total.as_json()["read_acceptance_rate"]

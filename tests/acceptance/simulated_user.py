@@ -19,7 +19,7 @@ from lsp_server.types import CompletionRequest
 from tests.acceptance.makers import ListLog, completion
 from tests.acceptance.test_retention import Clock
 
-URI = "file:///work/shop.py"
+URI = "file:///project/shop.py"
 PIECES = (
     "total",
     " = ",

@@ -55,15 +55,20 @@ def script() -> dict[str, Any]:
     return {"replies": replies}
 
 
+def _found(find: Callable[[], Path]) -> Path:
+    """What the tests need; without it they are skipped, or fail where nothing may be missing."""
+    try:
+        return find()
+    except VSCodeMissingError as error:
+        unavailable(str(error))
+        raise
+
+
 # Not for the session: while it runs, no test on the same thread can have an event loop of its own.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium, headless."""
-    try:
-        chromium = find_or_install_chromium()
-    except VSCodeMissingError as error:
-        unavailable(str(error))
-        raise
+    chromium = _found(find_or_install_chromium)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
             executable_path=str(chromium), args=list(CHROMIUM_OPTIONS)
@@ -75,21 +80,13 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def vsix() -> Path:
     """The extension, built."""
-    try:
-        return build_extension()
-    except VSCodeMissingError as error:
-        unavailable(str(error))
-        raise
+    return _found(build_extension)
 
 
 @pytest.fixture(scope="session")
 def code_server() -> Path:
     """The command of the VS Code server."""
-    try:
-        return find_or_install_vscode()
-    except VSCodeMissingError as error:
-        unavailable(str(error))
-        raise
+    return _found(find_or_install_vscode)
 
 
 @pytest.fixture(scope="module")

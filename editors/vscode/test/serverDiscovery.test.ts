@@ -12,8 +12,8 @@ function machine(files: string[], env: Record<string, string> = {}): Machine {
 }
 
 test("each place comes before the next", () => {
-  const places: Places = { setting: "", python: "/env/bin/python3", trustedFolders: ["/work"] };
-  const order = ["/env/bin/midfill", "/work/.venv/bin/midfill", "/work/venv/bin/midfill", "/usr/bin/midfill", "/opt/bin/midfill", "/home/u/.local/bin/midfill", "/own/server/bin/midfill"];
+  const places: Places = { setting: "", python: "/env/bin/python3", trustedFolders: ["/project"] };
+  const order = ["/env/bin/midfill", "/project/.venv/bin/midfill", "/project/venv/bin/midfill", "/usr/bin/midfill", "/opt/bin/midfill", "/home/u/.local/bin/midfill", "/own/server/bin/midfill"];
   for (let n = 0; n < order.length; n++) {
     assert.equal(findServer(places, machine(order.slice(n)))?.command, order[n]);
   }
@@ -39,7 +39,7 @@ test("uv and pipx may put programs elsewhere", () => {
 test("on Windows the command and its folder have other names", () => {
   const asked: string[] = [];
   const windows: Machine = { ...machine([]), platform: "win32", isFile: (path) => (asked.push(path), false) };
-  findServer({ ...NOWHERE, trustedFolders: ["/work"] }, windows);
+  findServer({ ...NOWHERE, trustedFolders: ["/project"] }, windows);
   assert.ok(asked.every((path) => path.endsWith("midfill.exe")));
   assert.ok(asked.some((path) => path.includes("Scripts")));
 });
