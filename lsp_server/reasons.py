@@ -64,7 +64,10 @@ _REASONS: dict[str, Reason] = {
         "What the model wrote has hidden or misleading characters."
     ),
     "filtered_blank": Reason("What the model wrote is blank."),
-    "rejected": Reason("The same suggestion was turned down there a moment ago."),
+    "rejected": Reason(
+        "The same suggestion was turned down there a moment ago.",
+        "Ask for it explicitly to have it after all.",
+    ),
     "low_score": Reason(
         "It was less likely to be taken than you want what is shown to be.",
         "Lower completion.target_acceptance (0 shows all), or ask for it explicitly.",

@@ -361,8 +361,7 @@ class CompletionService:
             writing: all of it.
             key: to keep it by on disk; "" where it is not to be kept.
         """
-        request, gathered, source, draft, verdict, _ = writing
-        uri = request.snapshot.uri
+        request, _, source, draft, verdict, _ = writing
         if not draft.text:
             return Skip(reason=draft.empty_reason, message="The model has nothing to add here.")
         if self._was_rejected(writing, complete=True):
@@ -371,22 +370,21 @@ class CompletionService:
             return verdict.skip
         if key and draft.stop != "answer_ms" and (said := source.saved()):
             self._suggestions.put(key, said)
-        self._rejections.made(request.id, uri, gathered.context.scope.line_before, draft.text)
+        self._rejections.made(request.id, request, draft.text)
         self._accounts.displayable(draft)
         identity = source.identity(draft.raw_shown)
         source.seen(draft.raw_shown)
         self._judge.history.made(
-            *(request.id, uri, request.line, draft.text), identity=identity, p=verdict.p
+            *(request.id, request.snapshot.uri, request.line, draft.text),
+            identity=identity,
+            p=verdict.p,
         )
         self._judged(request, verdict)
         return draft.completion(complete=True, identity=identity, p=verdict.p)
 
     def _was_rejected(self, writing: Writing, *, complete: bool) -> bool:
         """Whether the user turned this very suggestion down; who asks for one gets it again."""
-        request, before = writing.request, writing.gathered.context.scope.line_before
-        return request.trigger == "automatic" and self._rejections.holds(
-            request.snapshot.uri, before, writing.draft.text, complete=complete
-        )
+        return self._rejections.holds(writing.request, writing.draft.text, complete=complete)
 
     def _judged(self, request: CompletionRequest, verdict: Verdict) -> None:
         """Have it logged how likely a suggestion is to be taken, once that is known."""

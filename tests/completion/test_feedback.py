@@ -25,4 +25,19 @@ async def test_what_was_turned_down_is_not_suggested_again(serve: Serve) -> None
     assert partials == []
     invoked = msgspec.structs.replace(request("x = ‸\n", number=3), trigger="invoked")
     assert text_of(await service.complete(invoked)) == "total(first)"
-    assert text_of(await service.complete(request("y = ‸\n", number=4))) == "total(first)"
+    assert text_of(await service.complete(request("x = to‸\n", number=4))) == "tal(first)"
+    assert text_of(await service.complete(request("y = ‸\n", number=5))) == "total(first)"
+
+
+async def test_what_was_turned_down_in_one_body_is_suggested_in_another(serve: Serve) -> None:
+    """Bodies begin alike; lines that shift change nothing."""
+    service = serve(default="self.size")
+    text = "def f(self):\n    return {0}\n\n\ndef g(self):\n    return {1}\n"
+    first = await service.complete(request(text.format("‸", "1"), number=1))
+    assert isinstance(first, Completion)
+    service.dismissed(first.id)
+    other = await service.complete(request(text.format("0", "‸"), number=2))
+    assert text_of(other) == "self.size"
+    again = await service.complete(request("import re\n\n\n" + text.format("‸", "2"), number=3))
+    assert isinstance(again, Skip)
+    assert again.reason == "rejected"
