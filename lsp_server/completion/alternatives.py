@@ -212,7 +212,7 @@ class Alternatives:
                 continue
             seen.add(_essence(offer))
             others.append(offer)
-            self._rejections.made(offer.completion.id, request, draft.text)
+            self._rejections.made(offer.completion.id, request, draft.text, draft.wording)
 
     def _draft(self, request: CompletionRequest, shaper: Shaper, context_ms: float) -> Draft:
         own = msgspec.structs.replace(request, id=uuid.uuid4().hex, received_s=time.monotonic())

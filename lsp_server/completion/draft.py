@@ -8,6 +8,7 @@ import msgspec
 
 from context.rank import Chosen
 from context.types import FileContext, Prompt, SourceFile
+from lsp_server.completion.wording import Wording
 from lsp_server.postprocess.onward import Shape
 from lsp_server.score.evidence import Evidence, Past, Token
 from lsp_server.types import (
@@ -225,6 +226,11 @@ class Draft:
             n_prompt_tokens=timings.n_prompt,
             history=past,
         )
+
+    @property
+    def wording(self) -> Wording:
+        """The text as the model wrote it."""
+        return Wording(self._raw, tuple(self._tokens))
 
     @property
     def _logprobs(self) -> tuple[float, ...]:

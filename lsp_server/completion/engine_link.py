@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from typing import Any
 
 from context.rank import Allowance
@@ -14,7 +14,7 @@ from lsp_server.completion import asking
 from lsp_server.engine import pause, spawn
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.launch import adapters, engine_options, tell_change, unmeasured
-from lsp_server.engine.protocol import Lane, StateChange
+from lsp_server.engine.protocol import Detour, Lane, StateChange
 from lsp_server.errors import EngineError, EngineRefusedError, MidfillError, ModelError
 from lsp_server.settings import Settings
 from lsp_server.types import OnStatus, SamplingParams, Status, StatusKind, TokenChunk
@@ -118,7 +118,12 @@ class EngineLink:
         return asking.prefetches(self.settings.completion, state)
 
     def generate(
-        self, prompt: Prompt, *, lane: Lane = "interactive", variation: int = 0
+        self,
+        prompt: Prompt,
+        *,
+        lane: Lane = "interactive",
+        variation: int = 0,
+        detours: Sequence[Detour] = (),
     ) -> AsyncGenerator[TokenChunk]:
         """Stream a completion, see EngineClient.
 
@@ -126,6 +131,7 @@ class EngineLink:
             prompt: what is completed.
             lane: how urgent it is.
             variation: number of another suggestion for the same prompt; 0 is the first one.
+            detours: texts that are not to be written.
         """
         client = self.find()
         completion = self.settings.completion
@@ -137,10 +143,11 @@ class EngineLink:
             heal_bytes=asking.heal_bytes(completion, prompt),
             lane=lane,
             adapters=adapters(self.settings),
+            detours=detours,
         )
 
     def recipe(self, prompt: Prompt) -> tuple[object, ...]:
-        """All that a stream of the engine depends on."""
+        """All that a stream of the engine without detours depends on."""
         client, completion = self.find(), self.settings.completion
         return (
             client.options.model_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import NamedTuple
 
 from lsp_server.completion.generation import Generation
@@ -33,16 +33,20 @@ class Generations:
     def __init__(self) -> None:
         self._by_uri: OrderedDict[str, deque[Generation]] = OrderedDict()
 
-    def find(self, uri: str, place: Place) -> Found | None:
+    def find(self, uri: str, place: Place, unwanted: Sequence[str] = ()) -> Found | None:
         """The newest stream of a document that goes on at a place.
 
         Args:
             uri: of the document.
             place: in its text.
+            unwanted: texts with which it is not to go on.
         """
+        others = [text.encode("utf-8", "replace") for text in unwanted]
         for generation in reversed(self._by_uri.get(uri, ())):
             typed = place.typed_since(generation.place)
-            if typed is not None and generation.fits(typed):
+            if typed is None or not generation.fits(typed):
+                continue
+            if not any(generation.says(typed + other) for other in others):
                 return Found(generation, typed)
         return None
 

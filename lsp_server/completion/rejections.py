@@ -1,4 +1,4 @@
-"""Suggestions that were turned down: they are not made again at the same place."""
+"""Suggestions that were turned down: at the same place another one is made instead."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
+from lsp_server.completion.wording import Wording
+from lsp_server.engine.protocol import Detour
 from lsp_server.types import CompletionRequest, Snapshot
 
 _MAX_KEPT = 100
@@ -31,6 +33,20 @@ class _Whole(NamedTuple):
     above: tuple[str, ...]
 
 
+class _Made(NamedTuple):
+    """A suggestion, and how it came about.
+
+    Args:
+        whole: what the line would have become.
+        before: text of the line left of the cursor.
+        wording: as the model wrote it.
+    """
+
+    whole: _Whole
+    before: str
+    wording: Wording
+
+
 class Rejections:
     """The last suggestions that were turned down, each with its place.
 
@@ -45,35 +61,36 @@ class Rejections:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._made: OrderedDict[str, _Whole] = OrderedDict()
-        self._rejected: OrderedDict[_Whole, float] = OrderedDict()
+        self._made: OrderedDict[str, _Made] = OrderedDict()
+        self._rejected: OrderedDict[_Whole, tuple[_Made, float]] = OrderedDict()
 
-    def made(self, completion_id: str, request: CompletionRequest, text: str) -> None:
+    def made(
+        self, completion_id: str, request: CompletionRequest, text: str, wording: Wording
+    ) -> None:
         """A suggestion was made; one that was asked for is not turned down any more.
 
         Args:
             completion_id: of it.
             request: where, in which text.
             text: of the suggestion.
+            wording: of it by the model.
         """
-        whole = _Whole(
-            request.snapshot.uri,
-            _before(request) + text,
-            neighbourhood(request.snapshot, request.line),
-        )
+        before = _before(request)
+        above = neighbourhood(request.snapshot, request.line)
+        whole = _Whole(request.snapshot.uri, before + text, above)
         if request.trigger == "invoked":
             self._rejected.pop(whole, None)
-        self._made[completion_id] = whole
+        self._made[completion_id] = _Made(whole, before, wording)
         while len(self._made) > _MAX_KEPT:
             self._made.popitem(last=False)
 
     def rejected(self, completion_id: str) -> None:
         """The user turned it down."""
-        whole = self._made.pop(completion_id, None)
-        if whole is None:
+        made = self._made.pop(completion_id, None)
+        if made is None:
             return
-        self._rejected[whole] = self._clock()
-        self._rejected.move_to_end(whole)
+        self._rejected[made.whole] = made, self._clock()
+        self._rejected.move_to_end(made.whole)
         while len(self._rejected) > _MAX_KEPT:
             self._rejected.popitem(last=False)
 
@@ -87,24 +104,39 @@ class Rejections:
             text: of the suggestion so far.
             complete: whether that is all of it.
         """
+        whole = _before(request) + text
+        found = (made.whole.text for made in self._at(request, whole))
+        return any(rejected == whole or not complete for rejected in found)
+
+    def detours(self, request: CompletionRequest) -> tuple[Detour, ...]:
+        """How to write another suggestion at a place than those that were turned down there.
+
+        Args:
+            request: where, in which text; who asks by hand gets what the model says.
+        """
+        by_now = _before(request)
+        found = (made.wording.detour(made.before, by_now) for made in self._at(request, by_now))
+        return tuple(detour for detour in found if detour is not None)
+
+    def _at(self, request: CompletionRequest, whole: str) -> list[_Made]:
+        """What was turned down at a place and would have made a line that begins so."""
         if request.trigger == "invoked" or not self._rejected:
-            return False
-        whole, oldest_s = _before(request) + text, self._clock() - _MAX_AGE_S
+            return []
+        uri, oldest_s = request.snapshot.uri, self._clock() - _MAX_AGE_S
         alike = [
-            rejected.above
-            for rejected, since_s in self._rejected.items()
-            if rejected.uri == request.snapshot.uri
-            and since_s >= oldest_s
-            and (rejected.text == whole or (not complete and rejected.text.startswith(whole)))
+            made
+            for made, since_s in self._rejected.values()
+            if made.whole.uri == uri and since_s >= oldest_s and made.whole.text.startswith(whole)
         ]
-        return bool(alike) and neighbourhood(request.snapshot, request.line) in alike
+        above = neighbourhood(request.snapshot, request.line) if alike else ()
+        return [made for made in alike if made.whole.above == above]
 
 
 def neighbourhood(snapshot: Snapshot, line: int) -> tuple[str, ...]:
-    """What stands above a line: the nearest lines, and the headers of the blocks it is in.
+    """What stands above a line: the nearest lines of its block, and the headers of its blocks.
 
-    A header is a line that is indented less than all between it and the nearest one; blank lines
-    say nothing.
+    A header is a line that is indented less than all between it and the line; blank lines say
+    nothing.
 
     Args:
         snapshot: the text.
@@ -112,20 +144,25 @@ def neighbourhood(snapshot: Snapshot, line: int) -> tuple[str, ...]:
     """
     near: list[str] = []
     headers: list[str] = []
-    indent: int | None = None
+    indent = _indent(snapshot.lines[line]) if line < len(snapshot.lines) else 0
     for number in range(min(line, len(snapshot.lines)) - 1, max(-1, line - _MAX_LINES_UP), -1):
         text = snapshot.lines[number].rstrip()
         if not text:
             continue
-        if len(near) < _N_NEAR:
-            near.append(text)
-        width = len(text.expandtabs(8)) - len(text.expandtabs(8).lstrip())
-        if indent is not None and width < indent:
+        if _indent(text) < indent:
             headers.append(text)
-        indent = width if indent is None else min(indent, width)
-        if indent == 0 and len(near) == _N_NEAR:
+            indent = _indent(text)
+        elif not headers and len(near) < _N_NEAR:
+            near.append(text)
+        if indent == 0 and (headers or len(near) == _N_NEAR):
             break
     return (*near, "", *headers)
+
+
+def _indent(line: str) -> int:
+    """Columns that a line is indented by."""
+    wide = line.rstrip("\r\n").expandtabs(8)
+    return len(wide) - len(wide.lstrip())
 
 
 def _before(request: CompletionRequest) -> str:

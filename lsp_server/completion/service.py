@@ -33,6 +33,7 @@ from lsp_server.completion.suggestion_cache import SuggestionCache, key_of
 from lsp_server.completion.warmup import Spot
 from lsp_server.completion.writing import Writing
 from lsp_server.engine import pause
+from lsp_server.engine.protocol import Detour
 from lsp_server.errors import MidfillError
 from lsp_server.score import scorer
 from lsp_server.settings import CompletionSettings, Resolved
@@ -263,13 +264,15 @@ class CompletionService:
 
         started_s = time.monotonic()
         read = file, cursor = source_file(request.snapshot, request.line, request.column)
-        source = Source(self._generations, file.path, Place(file.data, cursor))
+        detours = self._rejections.detours(request)
+        place = Place(file.data, cursor)
+        source = Source(self._generations, file.path, place, [each.text for each in detours])
         is_known = source.origin == "cache"
         gathered = self._prompts.at(request, alone=is_known, read=read)
         if gathered.context.scope.kind == "comment" and gathered.context.scope.line_after.strip():
             return Skip(reason="inside_comment", message="The cursor is inside a comment.")
         context_ms = 1000 * (time.monotonic() - started_s)
-        key = "" if is_known else self._key(request, gathered.prompt)
+        key = "" if is_known else self._key(request, gathered.prompt, detours)
         if key and (saved := await self._suggestions.get(key)):
             source.recall(saved)
         elif not is_known:
@@ -279,7 +282,7 @@ class CompletionService:
         def begin() -> AsyncGenerator[TokenChunk]:
             # Of a stream that turned out to say something else only the open file was asked about.
             whole = self._prompts.at(request, read=read) if is_known else gathered
-            return self._engine.generate(whole.prompt)
+            return self._engine.generate(whole.prompt, detours=detours)
 
         writing = self._begin(request, gathered, source, context_ms)
         answer_by_s = (request.received_s or started_s) + self._settings.answer_ms / 1000
@@ -297,7 +300,7 @@ class CompletionService:
             self._engine.set_status(PAUSED)
         return skip
 
-    def _key(self, request: CompletionRequest, prompt: Prompt) -> str:
+    def _key(self, request: CompletionRequest, prompt: Prompt, detours: tuple[Detour, ...]) -> str:
         """Names all that a suggestion depends on: text, file, other files, model, settings."""
         if not self._suggestions.is_on:
             return ""
@@ -305,6 +308,7 @@ class CompletionService:
             __version__,
             request.snapshot.uri,
             *self._engine.recipe(prompt),
+            detours,
             self._settings.max_lines,
             self._settings.multi_line,
         )
@@ -370,7 +374,7 @@ class CompletionService:
             return verdict.skip
         if key and draft.stop != "answer_ms" and (said := source.saved()):
             self._suggestions.put(key, said)
-        self._rejections.made(request.id, request, draft.text)
+        self._rejections.made(request.id, request, draft.text, draft.wording)
         self._accounts.displayable(draft)
         identity = source.identity(draft.raw_shown)
         source.seen(draft.raw_shown)

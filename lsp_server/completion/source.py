@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from lsp_server.completion.generations import Found, Generations
 from lsp_server.completion.place import Place
@@ -19,13 +19,16 @@ class Source:
         generations: of all documents.
         uri: of the request's document.
         place: in its text.
+        unwanted: texts that were turned down there; a stream that says one does not serve.
     """
 
-    def __init__(self, generations: Generations, uri: str, place: Place) -> None:
+    def __init__(
+        self, generations: Generations, uri: str, place: Place, unwanted: Sequence[str] = ()
+    ) -> None:
         self._generations = generations
         self._uri = uri
         self._place = place
-        self._found = generations.find(uri, place)
+        self._found = generations.find(uri, place, unwanted)
         self._is_own = False
         # Chunks that were read, and those that were there before.
         self._n_read = 0

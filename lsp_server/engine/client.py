@@ -95,6 +95,7 @@ class EngineClient:
         heal_bytes: int = 0,
         lane: protocol.Lane = "interactive",
         adapters: Sequence[protocol.Adapter] = (),
+        detours: Sequence[protocol.Detour] = (),
     ) -> AsyncGenerator[TokenChunk]:
         """Stream a completion; leaving the loop early cancels it in the engine.
 
@@ -118,6 +119,7 @@ class EngineClient:
                     heal_bytes=heal_bytes,
                     lane=lane,
                     adapters=tuple(adapters),
+                    detours=tuple(detours),
                 )
             )
             while not finished:

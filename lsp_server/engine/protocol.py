@@ -47,6 +47,18 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True):
     scale: float = 1.0
 
 
+class Detour(msgspec.Struct, frozen=True, kw_only=True):
+    """A text that is not to be written.
+
+    Args:
+        text: as it would stand behind the cursor.
+        at: characters of it after which the text is to be another one.
+    """
+
+    text: str
+    at: int = 0
+
+
 class Generate(msgspec.Struct, frozen=True, kw_only=True, tag="generate"):
     """Ask for tokens.
 
@@ -60,6 +72,7 @@ class Generate(msgspec.Struct, frozen=True, kw_only=True, tag="generate"):
             anew under the condition that the word comes out again. 0 heals nothing.
         lane: prefetches give way to interactive requests, warm-ups to both.
         adapters: put on the model for this request.
+        detours: texts that are not to be written.
     """
 
     request_id: int
@@ -69,6 +82,7 @@ class Generate(msgspec.Struct, frozen=True, kw_only=True, tag="generate"):
     heal_bytes: int = 0
     lane: Lane = "interactive"
     adapters: tuple[Adapter, ...] = ()
+    detours: tuple[Detour, ...] = ()
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag="cancel"):

@@ -17,9 +17,9 @@ from lsp_server.engine.backend import BackendInfo, serve_in_turn
 from lsp_server.engine.job import Clock, Job
 from lsp_server.engine.lanes import Lanes
 from lsp_server.engine.options import EngineOptions
-from lsp_server.engine.protocol import SlotStatus
+from lsp_server.engine.protocol import Generate, SlotStatus
 from lsp_server.errors import EngineUnavailableError
-from lsp_server.types import FinishReason, SamplingParams
+from lsp_server.types import FinishReason
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,7 +34,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         abort: after the last piece, end the process as a crash of llama.cpp would.
         logprob: log-probability of every piece.
         sampled: what is answered instead at a temperature above 0, one after another by the seed:
-            1 is the first of them.
+            1 is the first of them. Instead of a text that is not to be written the first of them
+            is answered that is none, if there is one.
     """
 
     after: str = ""
@@ -100,18 +101,20 @@ class ScriptedBackend:
         clock.mark("prefill")
         counts = tuple(len(segment.text) for segment in job.request.segments)
         job.prefilled(clock, counts)
-        reason = self._stream(job, clock, self._reply(prefix, job.request.sampling))
+        reason = self._stream(job, clock, self._reply(prefix, job.request))
         clock.mark("decode")
         job.finish(reason, clock, counts)
 
-    def _reply(self, prefix: str, sampling: SamplingParams) -> Reply:
+    def _reply(self, prefix: str, request: Generate) -> Reply:
         fitting = [reply for reply in self._script.replies if prefix.endswith(reply.after)]
         reply = max(
             fitting, key=lambda reply: len(reply.after), default=Reply(text=self._script.default)
         )
-        if sampling.temperature > 0 and reply.sampled:
-            return reply.sampled[(sampling.seed - 1) % len(reply.sampled)]
-        return reply
+        if request.sampling.temperature > 0 and reply.sampled:
+            return reply.sampled[(request.sampling.seed - 1) % len(reply.sampled)]
+        unwanted = [detour.text[: detour.at + 1] for detour in request.detours]
+        others = (each for each in (reply, *reply.sampled) if not _begins(each, unwanted))
+        return next(others, reply)
 
     def _stream(self, job: Job, clock: Clock, reply: Reply) -> FinishReason:
         if job.request.sampling.max_tokens == 0:
@@ -142,6 +145,11 @@ def _prefix(segments: tuple[Segment, ...]) -> str:
         if role == "fim_prefix":
             prefix += segment.text
     return prefix
+
+
+def _begins(reply: Reply, texts: list[str]) -> bool:
+    said = reply.text or "".join(reply.pieces)
+    return any(said.startswith(text) for text in texts)
 
 
 def _n_shared(a: str, b: str) -> int:

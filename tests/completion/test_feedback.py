@@ -13,7 +13,7 @@ from tests.completion.serving import Serve, request, text_of
 
 async def test_what_was_turned_down_is_not_suggested_again(serve: Serve) -> None:
     """Nor what is left of it once a part is typed, nor while it grows; who asks for it gets it."""
-    service = serve(default="total(first)")
+    service = serve({"after": "x = to", "text": "tal(first)"}, default="total(first)")
     first = await service.complete(request("x = ‸\n", number=1))
     assert isinstance(first, Completion)
     service.dismissed(first.id)
@@ -27,6 +27,20 @@ async def test_what_was_turned_down_is_not_suggested_again(serve: Serve) -> None
     assert text_of(await service.complete(invoked)) == "total(first)"
     assert text_of(await service.complete(request("x = to‸\n", number=4))) == "tal(first)"
     assert text_of(await service.complete(request("y = ‸\n", number=5))) == "total(first)"
+
+
+async def test_instead_of_what_was_turned_down_comes_another(serve: Serve) -> None:
+    """As long as there is another; typing on takes what is left of it."""
+    others = [{"text": "total(first)"}, {"text": "count()"}, {"text": "size"}]
+    service = serve({"text": "total(first)", "sampled": others})
+    for number, text in enumerate(("total(first)", "count()", "size")):
+        answer = await service.complete(request("x = ‸\n", number=number))
+        assert isinstance(answer, Completion)
+        assert (answer.text, answer.origin) == (text, "engine")
+        if number < 2:
+            service.dismissed(answer.id)
+    assert text_of(await service.complete(request("x = si‸\n", number=3))) == "ze"
+    assert text_of(await service.complete(request("y = ‸\n", number=4))) == "total(first)"
 
 
 async def test_what_was_turned_down_in_one_body_is_suggested_in_another(serve: Serve) -> None:

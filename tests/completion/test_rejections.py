@@ -7,6 +7,7 @@ import pytest
 
 from lsp_server.completion import rejections
 from lsp_server.completion.rejections import Rejections, neighbourhood
+from lsp_server.completion.wording import Wording
 from lsp_server.types import CompletionRequest
 from tests.completion.serving import request
 
@@ -25,10 +26,13 @@ class Circle:
 """
 
 
+FOO_BAR = Wording("foo(bar)", ())
+
+
 def turned_down(marked: str, text: str, clock: float = 0.0) -> Rejections:
     """One suggestion was, at the mark."""
     found = Rejections(lambda: clock)
-    found.made("1", request(marked), text)
+    found.made("1", request(marked), text, Wording(text, ()))
     found.rejected("1")
     return found
 
@@ -110,7 +114,7 @@ def test_it_ends_where_the_user_asks_for_it() -> None:
     invoked = msgspec.structs.replace(request("x = ‸\n"), trigger="invoked")
     assert not found.holds(invoked, "foo(bar)", complete=True)
     assert holds(found, "x = ‸\n", "foo(bar)")
-    found.made("2", invoked, "foo(bar)")
+    found.made("2", invoked, "foo(bar)", FOO_BAR)
     assert not holds(found, "x = f‸\n", "oo(bar)")
     found.rejected("2")
     assert holds(found, "x = ‸\n", "foo(bar)")
@@ -120,20 +124,35 @@ def test_only_what_was_made_can_be_turned_down() -> None:
     """Once; unknown ids are nothing."""
     found = Rejections()
     found.rejected("?")
-    found.made("1", request("x = ‸\n"), "foo")
+    found.made("1", request("x = ‸\n"), "foo", FOO_BAR)
     assert not holds(found, "x = ‸\n", "foo")
+
+
+def test_another_text_is_made_instead() -> None:
+    """At the place, for each that was turned down there and goes on as what was typed does."""
+    found = turned_down("x = ‸\n", "foo(bar)")
+    found.made("2", request("x = ‸\n"), "fob", Wording("fob", ()))
+    found.rejected("2")
+
+    def texts(marked: str) -> list[str]:
+        return [detour.text for detour in found.detours(request(marked))]
+
+    assert texts("x = ‸\n") == ["foo(bar)", "fob"]
+    assert texts("x = foo‸\n") == ["(bar)"]
+    assert texts("x = bar‸\n") == texts("z\nx = ‸\n") == []
+    assert not found.detours(msgspec.structs.replace(request("x = ‸\n"), trigger="invoked"))
 
 
 def test_they_are_forgotten_after_a_while() -> None:
     """And when there are many newer ones."""
     now_s = 0.0
     found = Rejections(lambda: now_s)
-    found.made("1", request("‸"), "a")
+    found.made("1", request("‸"), "a", FOO_BAR)
     found.rejected("1")
     now_s = rejections._MAX_AGE_S + 1
     assert not holds(found, "‸", "a")
     for number in range(2 * rejections._MAX_KEPT):
-        found.made(f"n{number}", request("‸"), f"{number}")
+        found.made(f"n{number}", request("‸"), f"{number}", FOO_BAR)
         found.rejected(f"n{number}")
     assert not holds(found, "‸", "0")
     assert holds(found, "‸", f"{2 * rejections._MAX_KEPT - 1}")
@@ -153,9 +172,9 @@ def test_a_neighbourhood_is_the_nearest_lines_and_the_headers() -> None:
         "class A {\n  int n;\n\n  void f() {\n    if (n) {\n      g();\n    }\n    h();\n    i();\n"
         "    j();\n    ‸\n  }\n}\n"
     ) == ("    j();", "    i();", "    h();", "", "  void f() {", "class A {")
-    assert around("def f():\n\tif x:\n\t\ta()\n\n\t‸") == (
-        *("\t\ta()", "\tif x:", "def f():", ""),
-        *("\tif x:", "def f():"),
+    assert around("import a\ndef f():\n\tif x:\n\t\ta()\n\n\t‸") == (
+        *("\t\ta()", "\tif x:"),
+        *("", "def f():"),
     )
 
 

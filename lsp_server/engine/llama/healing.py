@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 Ids = np.ndarray[tuple[int], np.dtype[np.int32]]
+NO_IDS: Ids = np.empty(0, dtype=np.int32)
 
 
 class Vocabulary:
@@ -29,6 +30,7 @@ class Vocabulary:
         )
         self._pieces = [pieces[token] for token in order]
         self._ids = np.array(order, dtype=np.int32)
+        self._n_longest = max((len(piece) for piece in self._pieces), default=0)
 
     def fitting(self, wanted: bytes) -> Ids:
         """Ids of the tokens that begin with ``wanted``, and of those it begins with.
@@ -37,8 +39,18 @@ class Vocabulary:
             wanted: not empty.
         """
         longer = self._ids[self._from(wanted) : self._behind(wanted)]
-        shorter = [self._ids[self._at(wanted[:n])] for n in range(1, len(wanted))]
-        return np.concatenate([longer, *[ids for ids in shorter if len(ids)]])
+        return np.concatenate([longer, self.beginnings(wanted[:-1])])
+
+    def beginnings(self, text: bytes, n_least: int = 1) -> Ids:
+        """Ids of the tokens that ``text`` begins with.
+
+        Args:
+            text: may be empty.
+            n_least: bytes that they have at least.
+        """
+        sizes = range(n_least, min(len(text), self._n_longest) + 1)
+        found = [self._ids[self._at(text[:n])] for n in sizes]
+        return np.concatenate([NO_IDS, *found])
 
     def _from(self, piece: bytes) -> int:
         return bisect_left(self._pieces, piece)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import llama_cpp
 import numpy as np
 
+from lsp_server.engine.llama.healing import NO_IDS, Ids
 from lsp_server.types import SamplingParams
 
 # The likeliest so many are looked at: sorting the whole vocabulary for top-p costs a millisecond.
@@ -105,21 +106,29 @@ class Sampler:
         else:
             add(chain, llama_cpp.llama_sampler_init_greedy())
 
-    def pick(self, logits: Logits) -> Picked:
+    def pick(self, logits: Logits, banned: Ids = NO_IDS) -> Picked:
         """The next token, of which the chain takes note.
 
         Args:
             logits: of the vocabulary, shape (n_vocab,).
+            banned: ids that are not to be picked, shape (n,). How sure the picked one is is told
+                beside them all the same.
         """
         self._cool_down()
         self._n_picked += 1
-        top = float(logits.max())
-        reach = _REACH * max(1.0, self._temperature) * self._params.repeat_penalty
-        ids = np.flatnonzero(logits > top - reach)
-        near = logits[ids]
-        token = self._apply(ids, near)
+        near = logits[self._near(logits)]
+        if len(banned):
+            logits = logits.copy()
+            logits[banned] = -np.inf
+        ids = self._near(logits)
+        token = self._apply(ids, logits[ids])
         llama_cpp.llama_sampler_accept(self._chain, token)
         return picked(token, float(logits[token]), near)
+
+    def _near(self, logits: Logits) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Ids of the tokens that may be chosen."""
+        reach = _REACH * max(1.0, self._temperature) * self._params.repeat_penalty
+        return np.flatnonzero(logits > float(logits.max()) - reach)
 
     def _apply(self, ids: np.ndarray[Any, np.dtype[np.int64]], logits: Logits) -> int:
         """What the chain chooses among some tokens."""

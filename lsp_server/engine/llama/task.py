@@ -6,7 +6,10 @@ import codecs
 from collections import deque
 from collections.abc import Sequence
 
+import numpy as np
+
 from lsp_server.engine.job import Clock, Job, StopStrings
+from lsp_server.engine.llama.detours import Detours
 from lsp_server.engine.llama.healing import Healing
 from lsp_server.engine.llama.model import Entry, LlamaModel
 from lsp_server.engine.llama.reuse import GAP, Block, Plan
@@ -60,6 +63,7 @@ class Task:
         self._tokens = prompt.tokens
         self._counts = prompt.counts
         self._healing = Healing(prompt.healed)
+        self._detours = Detours(job.request.detours, lambda: llama.tokenizer.vocabulary)
         self._holes = deque(plan.holes)
         self._parked: deque[Block] = deque(plan.blocks)
         sampling = job.request.sampling
@@ -162,18 +166,20 @@ class Task:
             return "length"
         if wanted := self._healing.wanted:
             fitting = self._llama.tokenizer.vocabulary.fitting(wanted)
+            fitting = np.setdiff1d(fitting, self._detours.banned(wanted))
             if not len(fitting):
                 return "stop"
             pick = self._llama.best_among(fitting, index)
             self._sampler.accept(pick.token)
         else:
-            pick = self._sampler.pick(self._llama.logits(index))
+            pick = self._sampler.pick(self._llama.logits(index), self._detours.banned())
             if self._llama.tokenizer.is_stop(pick.token):
                 self._end_logprob = pick.logprob
                 self.job.send(self._watch.flush() + self._utf8.decode(b"", final=True))
                 return "stop"
         self.clock.n_generated += 1
         beyond = self._healing.feed(self._llama.tokenizer.piece(pick.token))
+        self._detours.feed(beyond)
         if beyond:
             self.clock.first_token()
         text, stopped = self._watch.feed(self._utf8.decode(beyond))

@@ -19,6 +19,7 @@ import numpy as np
 
 from context.types import Segment
 from lsp_server.engine.llama.adapters import NO_ADAPTERS, AdapterSet, File
+from lsp_server.engine.llama.healing import NO_IDS, Ids
 from lsp_server.engine.llama.model import Aborted, ContextFull, Entry
 from lsp_server.engine.llama.reuse import Block
 from lsp_server.engine.llama.sampler import Logits, Picked
@@ -44,8 +45,9 @@ class Cell:
 class FakeSampler:
     """Takes what the fake predicts."""
 
-    def pick(self, logits: Logits) -> Picked:
+    def pick(self, logits: Logits, banned: Ids = NO_IDS) -> Picked:
         """The likeliest token."""
+        logits = np.delete(logits, banned) if len(banned) else logits
         return Picked(int(np.argmax(logits)), -0.5)
 
     def accept(self, token: int) -> None:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from lsp_server.engine.options import EngineOptions
-from lsp_server.engine.protocol import Adapter, Generate
+from lsp_server.engine.protocol import Adapter, Detour, Generate
 from lsp_server.errors import EngineRefusedError, ModelInvalidError
 from lsp_server.types import SamplingParams, TokenChunk
 from tests.engine.driver import Driver, Recorder, fim_request
@@ -90,6 +90,21 @@ def test_a_word_is_healed(backend: Driver[LlamaBackend]) -> None:
     assert more.text.startswith("n.dump(data, file")
     assert more.last.timings is not None
     assert more.last.timings.n_prompt - more.last.timings.n_reused == 1
+
+
+def test_what_was_turned_down_is_not_written_again(backend: Driver[LlamaBackend]) -> None:
+    """The text is the same up to its detour, in a healed word too."""
+    first = backend.run(request(BEFORE + "json"))
+    assert first.text.startswith(".dump(data, file")
+    at = len(".dump(")
+    other = backend.run(request(BEFORE + "json", detours=(Detour(text=first.text, at=at),)))
+    assert other.text[:at] == first.text[:at]
+    assert other.text[at:].strip()
+    assert not other.text.startswith(first.text[: at + len("data")])
+    healed = Detour(text="on.dump(data, file", at=0)
+    assert not backend.run(request(BEFORE + "js", heal_bytes=2, detours=(healed,))).text.startswith(
+        "on"
+    )
 
 
 def test_several_clients_stream_at_once(backend: Driver[LlamaBackend]) -> None:

@@ -189,3 +189,12 @@ def test_close_is_safe_twice() -> None:
     sampler = Sampler(None, params(temperature=1.0))
     sampler.close()
     sampler.close()
+
+
+def test_a_banned_token_is_not_picked() -> None:
+    """The likeliest other one is, and it is told that it was not the likeliest."""
+    sampler = Sampler(None, params())
+    pick = sampler.pick(np.array([3.0, 2.0, 1.0], dtype=np.float32), np.array([0], dtype=np.int32))
+    assert pick.token == 1
+    assert pick.margin == pytest.approx(-1.0)
+    assert pick.logprob == pytest.approx(2.0 - math.log(math.e**3 + math.e**2 + math.e))
