@@ -57,7 +57,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         move_kv: whether text that stands elsewhere in a new prompt is moved in the KV cache
             instead of being evaluated again.
         n_gpu_layers: -1 is as many as fit, when there is a GPU and a build that can use it.
-        n_threads: 0 is every physical core.
+        n_threads: 0 is every physical core that this process may use.
         flash_attention: ``auto``, ``on`` or ``off``.
         speculation: whether tokens are guessed from the prompt and checked several at once;
             ``auto`` where that was measured to be faster.

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import msgspec
 
+from lsp_server.models.cores import allowed_cores
+
 _SMI_TIMEOUT_S = 5.0
 _SYSCTL_TIMEOUT_S = 5.0
 # Metal lets one process have about this share of the memory it shares with the CPU.
@@ -93,10 +95,9 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 @functools.cache
 def describe() -> Machine:
     """This machine."""
-    can_limit = hasattr(os, "sched_getaffinity")
     return Machine(
         cpu=_cpu_name(),
-        n_cores=len(os.sched_getaffinity(0)) if can_limit else os.cpu_count() or 1,
+        n_cores=allowed_cores(),
         gpu=_gpu_names(),
         llama_cpp=_build(),
     )

@@ -12,13 +12,14 @@ import msgspec
 from lsp_server.engine.llama import devices, memory
 from lsp_server.engine.llama.estimate import Placement
 from lsp_server.engine.llama.memory import Gpu
-from lsp_server.engine.llama.native import NativeLog, usable_cores
+from lsp_server.engine.llama.native import NativeLog
 from lsp_server.engine.llama.placement import Plan, Step, describe, out_of_memory, plan
 from lsp_server.engine.llama.weights import Weights
 from lsp_server.engine.options import EngineOptions
 from lsp_server.engine.protocol import PlacementStatus
 from lsp_server.errors import EngineError, ModelInvalidError
 from lsp_server.models import gguf
+from lsp_server.models.cores import physical_cores
 from lsp_server.models.shape import ModelShape, shape_of
 
 _KV_TYPES = {"f16": llama_cpp.GGML_TYPE_F16, "q8_0": llama_cpp.GGML_TYPE_Q8_0}
@@ -66,7 +67,7 @@ def load(options: EngineOptions, log: NativeLog, on_progress: Callable[[float], 
     info = gguf.read(Path(options.model_path))
     shape = shape_of(info)
     free = memory.measure(devices.gpus())
-    found = plan(shape, options, free, n_cores=usable_cores())
+    found = plan(shape, options, free, n_cores=physical_cores())
     return _Loader(options, log, on_progress, shape, found).run(info.architecture)
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 import re
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import llama_cpp
-import psutil
 
 # llama.cpp has one log for the whole process, and may print something when a model is gone.
 _installed: NativeLog | None = None
@@ -90,9 +88,3 @@ class AbortFlag:
 
     def _show(self) -> None:
         self._flag[0] = b"\1" if self._wanted and not self._held else b"\0"
-
-
-def usable_cores() -> int:
-    """Physical cores this process may use; hyper-threads only slow the matrix work down."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(allowed or 1, psutil.cpu_count(logical=False) or allowed or 1))
