@@ -79,8 +79,8 @@ class Shown(_Event, frozen=True, kw_only=True):
         features_version: of them; 0 for none.
         explored: whether it was shown though it was less likely to be taken than wanted.
         evidence: how we know. ``client``: the client said so. ``answered``: assumed, because the
-            client does not report what it shows. ``accepted``: it must have been, since it was
-            accepted.
+            client had never reported what it shows, and did not do so within a few seconds and
+            before anything else. ``accepted``: it must have been, since it was accepted.
     """
 
     n_chars: int

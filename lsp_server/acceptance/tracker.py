@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from lsp_server.acceptance.assumed import AssumedShown
 from lsp_server.acceptance.events import (
     Accepted,
     Continued,
@@ -36,6 +37,7 @@ from lsp_server.score.features import VERSION
 from lsp_server.types import Completion, CompletionRequest, Edit, Position, Skip, Snapshot
 
 _Value = TypeVar("_Value")
+_OneEvent = TypeVar("_OneEvent", bound=Event)
 
 
 class AcceptanceTracker:
@@ -46,9 +48,10 @@ class AcceptanceTracker:
     accept it begins anew.
 
     A client that never says what it shows: a non-empty answer that was not superseded counts as
-    shown, as an assumption (evidence ``answered``). From a client's first ``didShowCompletion`` on,
-    only what it announces counts. A missing accept means that the outcome is unknown; a
-    suggestion is dismissed only where the client says so.
+    shown, as an assumption (evidence ``answered``). Whether a client does is known from its first
+    ``didShowCompletion`` on, which makes the answer it is about a shown one (``client``) if it
+    comes before anything else happens; from then on only what is announced counts. A missing accept
+    means that the outcome is unknown; a suggestion is dismissed only where the client says so.
 
     Every method returns None when the event counted, else a ``Skip`` with the reason.
 
@@ -78,7 +81,8 @@ class AcceptanceTracker:
         may_keep_text: Callable[[str], bool] = lambda _uri: True,
     ) -> None:
         self.client_announces = False
-        self._log = log
+        self._later = later or _on_loop
+        self._log = AssumedShown(log, self._later)
         self._session = session
         self._clock = clock
         self._monotonic = monotonic
@@ -87,11 +91,10 @@ class AcceptanceTracker:
         self._suggestions: dict[str, Suggestion] = {}
         self._newest: dict[str, str] = {}
         self._first: dict[str, str] = {}
-        self._later = later or _on_loop
         self._retention = Retention(self._retained, self._later)
         self._samples = Samples(keep_text, may_keep_text, self._later, clock) if keep_text else None
         self._screen = Screen(self._ended, monotonic, self._later)
-        self._written = WrittenChars(log, session, clock, self._later)
+        self._written = WrittenChars(self._log, session, clock, self._later)
 
     # -- documents -----------------------------------------------------------------------
 
@@ -125,8 +128,13 @@ class AcceptanceTracker:
             self._samples.close()
             self._samples = None
 
+    def settle(self) -> None:
+        """What was only assumed so far is logged now."""
+        self._log.settle()
+
     def close(self) -> None:
         """Nothing more happens; what was written meanwhile is told."""
+        self.settle()
         self._retention.close()
         self._screen.close()
         if self._samples:
@@ -340,6 +348,7 @@ class AcceptanceTracker:
         if suggestion is None:
             return _unknown(completion_id)
         suggestion.announced = True
+        self._log.announced(suggestion.first or completion_id)
         if not suggestion.text:
             return None  # its size comes with the answer, which logs it then
         self._stand(completion_id, suggestion)
@@ -449,7 +458,17 @@ class AcceptanceTracker:
         suggestion: Suggestion,
         **own: Any,
     ) -> None:
-        """Log an event of a known suggestion.
+        """Log an event of a known suggestion, see ``_event``."""
+        self._log.append(self._event(event_type, completion_id, suggestion, **own))
+
+    def _event(
+        self,
+        event_type: Callable[..., _OneEvent],
+        completion_id: str,
+        suggestion: Suggestion,
+        **own: Any,
+    ) -> _OneEvent:
+        """An event of a known suggestion.
 
         Args:
             event_type: which event.
@@ -457,16 +476,14 @@ class AcceptanceTracker:
             suggestion: what is known of it.
             own: the fields that this event has beside those all events have.
         """
-        self._log.append(
-            event_type(
-                completion_id=completion_id,
-                ts=self._clock(),
-                session=self._session,
-                client=suggestion.client,
-                language=suggestion.language,
-                model=suggestion.model,
-                **own,
-            )
+        return event_type(
+            completion_id=completion_id,
+            ts=self._clock(),
+            session=self._session,
+            client=suggestion.client,
+            language=suggestion.language,
+            model=suggestion.model,
+            **own,
         )
 
     def _remember(
@@ -496,7 +513,7 @@ class AcceptanceTracker:
             return None
         whole.shown = True
         completion_id = suggestion.first or completion_id
-        self._append(
+        event = self._event(
             Shown,
             completion_id,
             suggestion,
@@ -511,7 +528,13 @@ class AcceptanceTracker:
             explored=suggestion.explored,
             evidence="client" if suggestion.announced else evidence,
         )
-        self._on_screen(completion_id, suggestion)
+        if event.evidence == "answered":
+            # What it takes the place of comes first: nothing else may happen while it is open.
+            self._on_screen(completion_id, suggestion)
+            self._log.assume(event)
+        else:
+            self._log.append(event)
+            self._on_screen(completion_id, suggestion)
         return None
 
     def _on_screen(self, completion_id: str, suggestion: Suggestion) -> None:

@@ -73,6 +73,8 @@ class Recording:
         """Have all events so far stored; False where none are recorded."""
         if self._event_log is None:
             return False
+        if self.tracker is not None:
+            self.tracker.settle()
         await self._event_log.flush()
         return True
 

@@ -30,11 +30,11 @@ class Bench:
     """A tracker with clocks that stand still, and the log it writes to."""
 
     def __init__(self, max_tracked: int = 1000) -> None:
-        self.log = ListLog()
         self.now_s = 100.0
         self.clock = Clock()
+        self._log = ListLog()
         self.tracker = AcceptanceTracker(
-            self.log,
+            self._log,
             "session",
             clock=lambda: 5000.0,
             monotonic=lambda: self.now_s,
@@ -42,6 +42,12 @@ class Bench:
             max_tracked=max_tracked,
             later=self.clock.later,
         )
+
+    @property
+    def log(self) -> ListLog:
+        """All that happened so far."""
+        self.tracker.settle()
+        return self._log
 
     def suggest(self, completion_id: str = "c1", text: str = "return a + b") -> Skip | None:
         """A request and its answer."""
@@ -138,7 +144,7 @@ def test_request_in_another_document_supersedes_nothing(bench: Bench) -> None:
 
 
 def test_only_notified_ones_count_once_the_client_notifies(bench: Bench) -> None:
-    """From the first show notification on, an answer alone is no evidence."""
+    """From the first show notification on, and the answer it is about, an answer is no evidence."""
     bench.suggest("a")
     bench.tracker.shown("a")
     bench.suggest("b")
@@ -146,8 +152,43 @@ def test_only_notified_ones_count_once_the_client_notifies(bench: Bench) -> None
     assert bench.tracker.shown("c") is None
     shown = [event for event in bench.log.events if isinstance(event, Shown)]
     assert [(event.completion_id, event.evidence) for event in shown] == [
-        ("a", "answered"),
+        ("a", "client"),
         ("c", "client"),
+    ]
+
+
+@pytest.mark.parametrize("between", ["a while", "a key", "a request", "a suggestion"])
+def test_a_first_report_that_comes_late_is_about_what_was_assumed(
+    bench: Bench, between: str
+) -> None:
+    """So it cannot tell any more how that one was shown; all that follow are announced."""
+    bench.suggest("a")
+    if between == "a while":
+        bench.clock.go_on(10)
+    elif between == "a key":
+        snapshot = request(text="def add(a, b):\n    x").snapshot
+        edit = Edit(Position(1, 4), Position(1, 4), "x", "")
+        bench.tracker.document_edited(snapshot, [edit])
+    elif between == "a request":
+        bench.tracker.requested(request("b"))
+    else:
+        bench.suggest("b")
+    assert reason(bench.tracker.shown("a")) == "already_shown"
+    shown = [event for event in bench.log.events if isinstance(event, Shown)]
+    assert {event.evidence for event in shown} == {"answered"}
+    assert bench.tracker.client_announces
+
+
+def test_the_first_report_may_be_about_one_that_took_the_place_of_another(bench: Bench) -> None:
+    """The other one ends before it is known how this one is shown."""
+    bench.suggest("a")
+    bench.tracker.requested(request("b"))
+    bench.tracker.answered(completion("b", "return b"), request("b"))
+    bench.tracker.shown("b")
+    told = [(type(e).__name__, getattr(e, "evidence", "")) for e in bench.log.events]
+    assert told == [
+        *(("Requested", ""), ("Shown", "answered")),
+        *(("Requested", ""), ("Ended", ""), ("Shown", "client")),
     ]
 
 
