@@ -1,43 +1,28 @@
-"""Follows each suggestion of one session from the request to its end, and logs what happens."""
+"""What the server and its client do with suggestions: each from the request to its end."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
 
-from lsp_server.acceptance.assumed import AssumedShown
 from lsp_server.acceptance.events import (
     Accepted,
     Continued,
     Dismissed,
-    Ended,
-    Ending,
-    Event,
     Evidence,
-    Failed,
     PartiallyAccepted,
-    Requested,
-    Retained,
-    Shown,
 )
-from lsp_server.acceptance.file_kind import file_kind
+from lsp_server.acceptance.followed import FollowedDocuments
+from lsp_server.acceptance.journal import Journal
 from lsp_server.acceptance.log import EventSink
-from lsp_server.acceptance.retention import Later, Retention, Timer
+from lsp_server.acceptance.retention import Later, Timer
 from lsp_server.acceptance.salt import TextHasher, user_hasher
-from lsp_server.acceptance.samples import Sample, Samples
-from lsp_server.acceptance.screen import Screen
-from lsp_server.acceptance.suggestion import Suggestion, chars_of_utf16, is_line, n_lines
-from lsp_server.acceptance.surroundings import around
-from lsp_server.acceptance.written import WrittenChars
-from lsp_server.positions import end_of
+from lsp_server.acceptance.samples import Sample
+from lsp_server.acceptance.suggestion import Suggestion, chars_of_utf16
+from lsp_server.acceptance.suggestions import Suggestions
 from lsp_server.reasons import OVERTAKEN
-from lsp_server.score.features import VERSION
-from lsp_server.types import Completion, CompletionRequest, Edit, Position, Skip, Snapshot
-
-_Value = TypeVar("_Value")
-_OneEvent = TypeVar("_OneEvent", bound=Event)
+from lsp_server.types import Completion, CompletionRequest, Position, Skip
 
 
 class AcceptanceTracker:
@@ -81,144 +66,40 @@ class AcceptanceTracker:
         may_keep_text: Callable[[str], bool] = lambda _uri: True,
     ) -> None:
         self.client_announces = False
-        self._later = later or _on_loop
-        self._log = AssumedShown(log, self._later)
-        self._session = session
-        self._clock = clock
         self._monotonic = monotonic
-        self._hash = hasher or user_hasher()
-        self._max_tracked = max_tracked
-        self._suggestions: dict[str, Suggestion] = {}
-        self._newest: dict[str, str] = {}
-        self._first: dict[str, str] = {}
-        self._retention = Retention(self._retained, self._later)
-        self._samples = Samples(keep_text, may_keep_text, self._later, clock) if keep_text else None
-        self._screen = Screen(self._ended, monotonic, self._later)
-        self._written = WrittenChars(self._log, session, clock, self._later)
-
-    # -- documents -----------------------------------------------------------------------
-
-    def document_opened(self, snapshot: Snapshot) -> None:
-        """A document was opened."""
-        self._retention.opened(snapshot)
-
-    def document_edited(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
-        """A document was edited.
-
-        Args:
-            snapshot: the text after it.
-            edits: what was done, one after another.
-        """
-        self._retention.edited(snapshot, edits)
-        self._screen.edited(snapshot, edits)
-        if self._samples:
-            self._samples.edited(snapshot, edits)
-        self._written.edited(snapshot, edits)
-
-    def document_closed(self, uri: str) -> None:
-        """A document was closed."""
-        self._retention.closed(uri)
-        self._screen.closed(uri)
-        if self._samples:
-            self._samples.closed(uri)
-
-    def stop_keeping_text(self) -> None:
-        """The user does not want it any more."""
-        if self._samples:
-            self._samples.close()
-            self._samples = None
+        later = later or _on_loop
+        self._journal = Journal(log, session, clock, hasher or user_hasher(), later)
+        self._suggestions = Suggestions(max_tracked)
+        self._documents = FollowedDocuments(
+            self._suggestions,
+            self._journal,
+            monotonic=monotonic,
+            later=later,
+            keep_text=keep_text,
+            may_keep_text=may_keep_text,
+        )
+        self.document_opened = self._documents.opened
+        self.document_edited = self._documents.edited
+        self.document_closed = self._documents.closed
+        self.stop_keeping_text = self._documents.stop_keeping_text
 
     def settle(self) -> None:
         """What was only assumed so far is logged now."""
-        self._log.settle()
+        self._journal.settle()
 
     def close(self) -> None:
         """Nothing more happens; what was written meanwhile is told."""
         self.settle()
-        self._retention.close()
-        self._screen.close()
-        if self._samples:
-            self._samples.close()
-        self._written.close()
+        self._documents.close()
 
-    def _retained(self, completion_id: str, after_s: float, n_chars: int, n_kept: int) -> None:
-        suggestion = self._suggestions.get(completion_id)
-        if suggestion is not None:
-            self._append(
-                Retained,
-                completion_id,
-                suggestion,
-                n_chars=n_chars,
-                n_kept=n_kept,
-                after_s=after_s,
-            )
-
-    def _took(self, completion_id: str, suggestion: Suggestion, n_chars: int) -> int:
-        """The user took a suggestion up to some character; how many of the whole that makes."""
-        name, whole = suggestion.first or completion_id, self._whole(suggestion)
-        # What was typed by hand meanwhile was not taken.
-        n_skipped = max(0, len(whole.text) - len(suggestion.text))
-        known = self._screen.before_accept(name, suggestion.uri, n_skipped + n_chars)
-        n_there = min(known[0] - n_skipped, n_chars) if known else 0
-        before = max(suggestion.n_accepted_chars, n_there)
-        suggestion.n_accepted_chars = n_chars
-        if is_line(suggestion.text, before, n_chars):
-            whole.unit = "line"
-        whole.n_taken += n_chars - before
-        self._written.accepted(suggestion.language, suggestion.uri, n_chars - before)
-        at = end_of(suggestion.at, suggestion.text[:before])
-        self._retention.accepted(
-            name,
-            suggestion.uri,
-            at,
-            suggestion.text[before:n_chars],
-            is_there=known[1] if known else None,
-        )
-        self._screen.took(name, suggestion.uri, whole.n_taken)
-        return whole.n_taken
-
-    def _ended(self, name: str, how: Ending, visible_ms: float, n_chars: int, n_typed: int) -> None:
-        suggestion = self._suggestions.get(name)
-        if suggestion is not None:
-            if self._samples:
-                part = suggestion.n_taken and not suggestion.accepted
-                self._samples.became(name, "partially_accepted" if part else how)
-            suggestion.snapshot = None
-            self._append(
-                Ended,
-                name,
-                suggestion,
-                how=how,
-                visible_ms=visible_ms,
-                n_chars=n_chars,
-                n_typed=n_typed,
-            )
-
-    # -- suggestions ---------------------------------------------------------------------
+    # -- what the server does ------------------------------------------------------------
 
     def requested(self, request: CompletionRequest, *, model: str = "") -> None:
         """A request arrived; older unanswered ones of the same document are now superseded."""
-        snapshot = request.snapshot
-        n_prefix_chars, n_suffix_chars, prefix_end = around(request)
         self._remember(request, model)
-        _put(self._newest, snapshot.uri, request.id, self._max_tracked)
-        self._screen.requested(snapshot.uri, Position(request.line, request.column))
-        self._log.append(
-            Requested(
-                completion_id=request.id,
-                ts=self._clock(),
-                session=self._session,
-                client=request.client,
-                language=snapshot.language,
-                model=model,
-                trigger=request.trigger,
-                prefix_hash=self._hash(prefix_end),
-                n_prefix_chars=n_prefix_chars,
-                n_suffix_chars=n_suffix_chars,
-                uri_hash=self._hash(snapshot.uri),
-                file_kind=file_kind(snapshot.uri),
-            )
-        )
+        self._suggestions.asked(request)
+        self._documents.requested(request)
+        self._journal.requested(request, model)
 
     def judged(
         self,
@@ -263,14 +144,14 @@ class AcceptanceTracker:
         suggestion.answered = suggestion.answered or completion.complete
         if completion.origin == "cache" and not completion.complete:
             return None  # it may turn out to be what is left of one that was shown
-        self._identify(completion, suggestion)
+        self._suggestions.identify(completion, suggestion)
         if suggestion.shown or suggestion.announced:
-            self._on_screen(completion.id, suggestion)  # there may be more of it than before
+            self._documents.show(completion.id, suggestion)  # there may be more than before
         if suggestion.announced and suggestion.is_judged:
             return self._show(completion.id, suggestion, "client")
         if self.client_announces or not completion.complete:
             return None
-        if self._newest.get(request.snapshot.uri, request.id) != request.id:
+        if self._suggestions.is_overtaken(request):
             return Skip(reason="superseded", message="A newer request was made meanwhile.")
         return self._show(completion.id, suggestion, "answered")
 
@@ -281,18 +162,11 @@ class AcceptanceTracker:
             Whether one stands there: then they are for the same opportunity. Else the request is
             logged like any other.
         """
-        newest_id = self._newest.get(request.snapshot.uri, "")
-        newest = self._suggestions.get(newest_id)
-        place = request.snapshot.version, Position(request.line, request.column)
-        if (
-            newest is None
-            or not newest.answered
-            or newest.accepted
-            or (newest.version, newest.at) != place
-        ):
+        first = self._suggestions.standing_at(request)
+        if not first:
             self.requested(request, model=model)
             return False
-        self._remember(request, model).first = newest.first or newest_id
+        self._remember(request, model).first = first
         return True
 
     def offered(self, completions: Sequence[Completion], request: CompletionRequest) -> None:
@@ -318,28 +192,9 @@ class AcceptanceTracker:
             other.at = Position(completion.line, completion.column)
             other.ttft_ms, other.score = completion.timings.ttft_ms, completion.score
             other.latency_ms = other.elapsed_ms(completion, self._monotonic())
-            _put(self._first, completion.identity, first, self._max_tracked)
+            self._suggestions.same(completion, first)
 
-    def _stand(self, completion_id: str, suggestion: Suggestion) -> None:
-        """Of all that were made for a cursor this one stands there now."""
-        whole = self._whole(suggestion)
-        stands = suggestion.is_alternative or whole is suggestion
-        if stands and not whole.text.endswith(suggestion.own):
-            whole.text, whole.at = suggestion.own, suggestion.at
-            name = suggestion.first or completion_id
-            self._screen.replace(name, suggestion.uri, suggestion.at, suggestion.own)
-
-    def _identify(self, completion: Completion, suggestion: Suggestion) -> None:
-        """Find the suggestion of which this one is what is left once a part was typed."""
-        if not completion.identity:
-            return
-        first = suggestion.first or self._first.get(completion.identity, "")
-        known = self._suggestions.get(first)
-        if first != completion.id and known is not None and not known.accepted:
-            suggestion.first = first
-            _put(self._first, completion.identity, first, self._max_tracked)
-        else:
-            _put(self._first, completion.identity, completion.id, self._max_tracked)
+    # -- what the client says ------------------------------------------------------------
 
     def shown(self, completion_id: str) -> Skip | None:
         """The client says that it shows the suggestion."""
@@ -348,12 +203,12 @@ class AcceptanceTracker:
         if suggestion is None:
             return _unknown(completion_id)
         suggestion.announced = True
-        self._log.announced(suggestion.first or completion_id)
+        self._journal.announced(suggestion.first or completion_id)
         if not suggestion.text:
             return None  # its size comes with the answer, which logs it then
         self._stand(completion_id, suggestion)
         if suggestion.shown:
-            self._on_screen(completion_id, suggestion)
+            self._documents.show(completion_id, suggestion)
         if not suggestion.is_judged:
             return None  # its probability comes with the answer, which logs it then
         return self._show(completion_id, suggestion, "client")
@@ -363,22 +218,17 @@ class AcceptanceTracker:
         suggestion = self._suggestions.get(completion_id)
         if suggestion is None or not suggestion.text:
             return _unknown(completion_id)
-        if suggestion.accepted or self._whole(suggestion).accepted:
+        whole = self._suggestions.whole(suggestion)
+        if suggestion.accepted or whole.accepted:
             return Skip(reason="already_accepted", message="It was accepted before.")
         self._stand(completion_id, suggestion)
         self._show(completion_id, suggestion, "accepted")
-        suggestion.accepted = self._whole(suggestion).accepted = True
-        n_taken = self._took(completion_id, suggestion, len(suggestion.text))
+        suggestion.accepted = whole.accepted = True
+        n_taken = self._documents.took(completion_id, suggestion, len(suggestion.text))
         name = suggestion.first or completion_id
-        self._append(Accepted, name, suggestion, n_chars=n_taken)
-        self._screen.end(name, suggestion.uri, "accepted")
-        if self._samples:
-            self._samples.became(name, "accepted")
+        self._journal.log(Accepted, name, suggestion, n_chars=n_taken)
+        self._documents.accepted(name, suggestion)
         return None
-
-    def _whole(self, suggestion: Suggestion) -> Suggestion:
-        """The suggestion as it was shown first."""
-        return self._suggestions.get(suggestion.first, suggestion)
 
     def partially_accepted(self, completion_id: str, n_utf16: int) -> Skip | None:
         """The user took the beginning of the suggestion; all of it counts as accepted.
@@ -399,10 +249,9 @@ class AcceptanceTracker:
             return self.accepted(completion_id)
         self._stand(completion_id, suggestion)
         self._show(completion_id, suggestion, "accepted")
-        whole = self._whole(suggestion)
-        n_taken = self._took(completion_id, suggestion, n_chars)
-        name = suggestion.first or completion_id
-        self._append(PartiallyAccepted, name, suggestion, n_chars=n_taken, unit=whole.unit)
+        n_taken = self._documents.took(completion_id, suggestion, n_chars)
+        name, unit = suggestion.first or completion_id, self._suggestions.whole(suggestion).unit
+        self._journal.log(PartiallyAccepted, name, suggestion, n_chars=n_taken, unit=unit)
         return None
 
     def dismissed(self, completion_id: str, reason: str = "rejected") -> Skip | None:
@@ -420,8 +269,8 @@ class AcceptanceTracker:
             return Skip(reason="not_shown", message="It was not shown.")
         suggestion.dismissed = True
         name = suggestion.first or completion_id
-        self._append(Dismissed, name, suggestion, reason=reason)
-        self._screen.end(name, suggestion.uri, "dismissed")
+        self._journal.log(Dismissed, name, suggestion, reason=reason)
+        self._documents.dismissed(name, suggestion)
         return None
 
     def failed(self, request: CompletionRequest, reason: str, *, model: str = "") -> None:
@@ -436,147 +285,47 @@ class AcceptanceTracker:
         if known is not None and known.announced and known.text:
             # It stood there while it grew.
             self._show(request.id, known, "client")
-        uri = request.snapshot.uri
-        if reason not in OVERTAKEN and self._newest.get(uri) == request.id:
-            self._screen.unanswered(uri)
-        self._log.append(
-            Failed(
-                completion_id=request.id,
-                ts=self._clock(),
-                session=self._session,
-                client=request.client,
-                language=request.snapshot.language,
-                model=model or (known.model if known else ""),
-                reason=reason,
-            )
-        )
+        if reason not in OVERTAKEN and self._suggestions.is_newest(request):
+            self._documents.unanswered(request.snapshot.uri)
+        self._journal.failed(request, reason, model or (known.model if known else ""))
 
-    def _append(
-        self,
-        event_type: Callable[..., Event],
-        completion_id: str,
-        suggestion: Suggestion,
-        **own: Any,
-    ) -> None:
-        """Log an event of a known suggestion, see ``_event``."""
-        self._log.append(self._event(event_type, completion_id, suggestion, **own))
-
-    def _event(
-        self,
-        event_type: Callable[..., _OneEvent],
-        completion_id: str,
-        suggestion: Suggestion,
-        **own: Any,
-    ) -> _OneEvent:
-        """An event of a known suggestion.
-
-        Args:
-            event_type: which event.
-            completion_id: the suggestion's id.
-            suggestion: what is known of it.
-            own: the fields that this event has beside those all events have.
-        """
-        return event_type(
-            completion_id=completion_id,
-            ts=self._clock(),
-            session=self._session,
-            client=suggestion.client,
-            language=suggestion.language,
-            model=suggestion.model,
-            **own,
-        )
+    # -- what they have in common --------------------------------------------------------
 
     def _remember(
         self, request: CompletionRequest, model: str, completion_id: str = ""
     ) -> Suggestion:
-        suggestion = Suggestion(
-            client=request.client,
-            language=request.snapshot.language,
-            model=model,
-            received_s=request.received_s,
-            uri=request.snapshot.uri,
-            version=request.snapshot.version,
-            snapshot=request.snapshot if self._samples else None,
+        return self._suggestions.add(
+            request, model, completion_id, keeps_text=self._documents.keeps_text
         )
-        _put(self._suggestions, completion_id or request.id, suggestion, self._max_tracked)
-        return suggestion
+
+    def _stand(self, completion_id: str, suggestion: Suggestion) -> None:
+        """Of all that were made for a cursor this one stands there now."""
+        whole = self._suggestions.whole(suggestion)
+        stands = suggestion.is_alternative or whole is suggestion
+        if stands and not whole.text.endswith(suggestion.own):
+            whole.text, whole.at = suggestion.own, suggestion.at
+            self._documents.replace(suggestion.first or completion_id, suggestion)
 
     def _show(self, completion_id: str, suggestion: Suggestion, evidence: Evidence) -> Skip | None:
         if suggestion.shown:
             return Skip(reason="already_shown", message="It was logged as shown before.")
         suggestion.shown = True
-        whole = self._whole(suggestion)
+        whole = self._suggestions.whole(suggestion)
         if whole is not suggestion and whole.shown:
             # It has stood before the user's eyes all the time.
-            self._append(Continued, completion_id, suggestion, of=suggestion.first)
-            self._on_screen(completion_id, suggestion)
+            self._journal.log(Continued, completion_id, suggestion, of=suggestion.first)
+            self._documents.show(completion_id, suggestion)
             return None
         whole.shown = True
-        completion_id = suggestion.first or completion_id
-        event = self._event(
-            Shown,
-            completion_id,
-            suggestion,
-            n_chars=len(suggestion.text),
-            n_lines=n_lines(suggestion.text),
-            latency_ms=suggestion.latency_ms,
-            ttft_ms=suggestion.ttft_ms,
-            score=suggestion.score,
-            p=suggestion.p,
-            features=suggestion.features,
-            features_version=VERSION if suggestion.features else 0,
-            explored=suggestion.explored,
-            evidence="client" if suggestion.announced else evidence,
-        )
-        if event.evidence == "answered":
-            # What it takes the place of comes first: nothing else may happen while it is open.
-            self._on_screen(completion_id, suggestion)
-            self._log.assume(event)
-        else:
-            self._log.append(event)
-            self._on_screen(completion_id, suggestion)
+        # What it takes the place of ends first.
+        self._documents.show(completion_id, suggestion)
+        evidence = "client" if suggestion.announced else evidence
+        self._journal.shown(suggestion.first or completion_id, suggestion, evidence)
         return None
-
-    def _on_screen(self, completion_id: str, suggestion: Suggestion) -> None:
-        whole, name = self._whole(suggestion), suggestion.first or completion_id
-        if self._samples and whole is suggestion and suggestion.snapshot:
-            sample = self._sample(name, suggestion)
-            self._samples.shown(sample, suggestion.uri, suggestion.at, suggestion.snapshot)
-        if not whole.accepted:
-            self._screen.show(
-                name,
-                suggestion.uri,
-                suggestion.at,
-                suggestion.text,
-                whole=whole.text,
-                n_taken=whole.n_taken,
-            )
-
-    def _sample(self, name: str, suggestion: Suggestion) -> Sample:
-        return Sample(
-            completion_id=name,
-            ts=0.0,
-            session=self._session,
-            language=suggestion.language,
-            model=suggestion.model,
-            prefix="",
-            suggestion=suggestion.text,
-            became="",
-            after="",
-            after_s=0.0,
-        )
 
 
 def _on_loop(seconds: float, call: Callable[[], None]) -> Timer:
     return asyncio.get_running_loop().call_later(seconds, call)
-
-
-def _put(table: dict[str, _Value], key: str, value: _Value, limit: int) -> None:
-    """Set the entry as the newest and forget the oldest beyond the limit."""
-    table.pop(key, None)
-    table[key] = value
-    while len(table) > limit:
-        del table[next(iter(table))]
 
 
 def _unknown(completion_id: str) -> Skip:
