@@ -12,18 +12,19 @@ from typing import Any
 import msgspec
 import pytest
 
+from context.types import CursorScope, FileContext, Prompt, Snippet
 from lsp_server import __version__
 from lsp_server.acceptance import figures
 from lsp_server.acceptance.events import Event, to_row
 from lsp_server.acceptance.store import EventStore
 from lsp_server.completion.accounts import Standing
-from lsp_server.completion.draft import Account
+from lsp_server.completion.draft import Account, Explanation
 from lsp_server.errors import StoreError
 from lsp_server.service import Unavailable
-from lsp_server.types import Completion, Skip, Status
+from lsp_server.types import Completion, Skip, Status, Timings
 from tests.acceptance.makers import accepted, requested, shown
+from tests.handler_client import Client
 from tests.raw_client import URI
-from tests.test_handlers import Client
 
 DOCUMENT = {"textDocument": {"uri": URI}}
 
@@ -258,3 +259,46 @@ async def test_without_a_service_the_reason_is_told(client: Client) -> None:
     why = client.call("midfill/why", DOCUMENT)
     assert (why["reason"], why["text"], why["id"]) == ("disk_full", "The disk is full.", None)
     assert client.call("midfill/marks") == {"pinned": (), "banned": ()}
+
+
+# -- explain -----------------------------------------------------------------------------
+
+
+def test_explain_tells_how_the_last_request_was_answered() -> None:
+    """A reason, or the text with its score, timings, log-probabilities and snippets."""
+    client = Client()
+    where = {"textDocument": {"uri": URI}}
+    assert client.call("midfill/explain", where) is None
+
+    skip = Skip(reason="disabled", message="It is off.")
+    client.service.accounts[URI] = Account(answer=skip, request_id="id-1")
+    assert client.call("midfill/explain", where) == {
+        "id": "id-1",
+        "reason": "disabled",
+        "message": "It is off.",
+        "text": "",
+    }
+
+    snippet = Snippet(path=URI, start_byte=0, end_byte=3, text="abc", origin="before_cursor")
+    scope = CursorScope(
+        kind="code", line_before="", line_after="", next_line="", indent="", multi_line=False
+    )
+    client.service.accounts[URI] = Account(
+        answer=Completion(id="id-2", text="x", line=0, column=0, score=-0.5, model="m"),
+        request_id="id-2",
+        explanation=Explanation(
+            context=FileContext(prefix=(snippet,), suffix=(), scope=scope),
+            prompt=Prompt(segments=(), n_tokens=3),
+            segment_tokens=(1, 2),
+            raw="x y",
+            stop="line",
+            logprobs=(-0.5,),
+            timings=Timings(ttft_ms=12.0),
+        ),
+    )
+    told = client.call("midfill/explain", where)
+    assert (told["text"], told["raw"], told["stop"]) == ("x", "x y", "line")
+    assert (told["reason"], told["score"], list(told["logprobs"])) == (None, -0.5, [-0.5])
+    assert told["timings"]["ttftMs"] == 12.0
+    assert told["snippets"][0]["origin"] == "before_cursor"
+    assert told["snippets"][0]["startByte"] == 0
