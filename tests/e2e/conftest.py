@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
-from tests.conftest import unavailable
+from tests.conftest import end_engines, unavailable
 from tests.e2e.neovim import (
     VERSIONS,
     NeovimMissingError,
@@ -20,8 +22,24 @@ from tests.e2e.neovim import (
     documented_setup,
     find_or_install_neovim,
 )
+from tests.e2e.vscode import (
+    CHROMIUM_OPTIONS,
+    CodeServer,
+    VSCodeMissingError,
+    build_extension,
+    find_or_install_chromium,
+    find_or_install_vscode,
+    private_env,
+    wait_until,
+)
+from tests.e2e.vscode_document import Document, describe, script
+from tests.e2e.vscode_window import VSCodeWindow
+
+_NAMES = itertools.count(1)
 
 StartNeovim = Callable[[], NeovimSession]
+UseServer = Callable[[str], None]
+UseSettings = Callable[[dict[str, Any]], None]
 
 
 class EditPython(Protocol):
@@ -120,3 +138,114 @@ def use_script(folder: Path, *replies: dict[str, Any], default: str = "") -> Non
     settings = Path(os.environ["MIDFILL_CONFIG_DIR"]) / "config.toml"
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(f"[model]\nid = {json.dumps(f'scripted:{script}')}\n")
+
+
+def _found(find: Callable[[], Path]) -> Path:
+    """What the tests need; without it they are skipped, or fail where nothing may be missing."""
+    try:
+        return find()
+    except VSCodeMissingError as error:
+        unavailable(str(error))
+        raise
+
+
+# Not for the session: while it runs, no test on the same thread can have an event loop of its own.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, headless."""
+    chromium = _found(find_or_install_chromium)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=str(chromium), args=list(CHROMIUM_OPTIONS)
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def vsix() -> Path:
+    """The extension, built."""
+    return _found(build_extension)
+
+
+@pytest.fixture(scope="session")
+def code_server() -> Path:
+    """The command of the VS Code server."""
+    return _found(find_or_install_vscode)
+
+
+@pytest.fixture(scope="module")
+def vscode_window(
+    browser: Browser, vsix: Path, code_server: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[VSCodeWindow]:
+    """The window that most tests share, with a scripted engine."""
+    folder = tmp_path_factory.mktemp("e")
+    env = private_env(folder, script())
+    workspace = folder / "project"
+    workspace.mkdir()
+    first = workspace / "first.py"
+    first.write_text("")
+    with CodeServer(code_server, folder / "code", env, vsix) as server:
+        window = VSCodeWindow(browser, server, workspace, first)
+        try:
+            wait_until(lambda: "Ready" in window.status(), "the server", 60.0)
+            yield window
+        except AssertionError:
+            describe(window, "start")
+            raise
+        finally:
+            window.close()
+    end_engines(Path(env["MIDFILL_RUNTIME_DIR"]))
+
+
+@pytest.fixture
+def document(vscode_window: VSCodeWindow, request: pytest.FixtureRequest) -> Iterator[Document]:
+    """A new file in the shared window, with the cursor in it."""
+    file = vscode_window.server.folder.parent / "project" / f"file{next(_NAMES)}.py"
+    file.write_text("")
+    vscode_window.open(file)
+    n_failed = request.session.testsfailed
+    yield Document(vscode_window, file)
+    if request.session.testsfailed > n_failed:
+        describe(vscode_window, request.node.name)
+    vscode_window.press("Escape")
+
+
+@pytest.fixture
+def use_server(vscode_window: VSCodeWindow, tmp_path: Path) -> Iterator[UseServer]:
+    """Sets ``midfill.server.path`` to a program of a few lines; the usual server comes back."""
+    window = vscode_window
+    machine = window.server.settings_file("Machine")
+    usual = json.loads(machine.read_text())
+    program = tmp_path / "midfill"
+
+    def use(source: str) -> None:
+        program.write_text(source)
+        program.chmod(0o755)
+        machine.write_text(json.dumps({**usual, "midfill.server.path": str(program)}))
+
+    def is_usual() -> bool:
+        servers = [process.cmdline() for process in window.server.processes("serve")]
+        return len(servers) == 1 and str(program) not in servers[0]
+
+    yield use
+    machine.write_text(json.dumps(usual))
+    wait_until(is_usual, "the usual server", 60.0)
+    wait_until(lambda: "Ready" in window.status(), lambda: f"it; it is {window.status()}", 60.0)
+    window.run("Notifications: Clear All Notifications")
+
+
+@pytest.fixture
+def use_settings(vscode_window: VSCodeWindow) -> Iterator[UseSettings]:
+    """Changes settings of the user while the window is open; they are as before after the test."""
+    user = vscode_window.server.settings_file("User")
+    usual = json.loads(user.read_text())
+
+    def use(settings: dict[str, Any]) -> None:
+        # The editor shows the title once it has read the file; what comes later finds the rest set.
+        title = f"settings {next(_NAMES)}"
+        user.write_text(json.dumps({**usual, **settings, "window.title": title}))
+        wait_until(lambda: vscode_window.page.title() == title, "the settings", 30.0)
+
+    yield use
+    use({})

@@ -1,4 +1,4 @@
-"""A real VS Code: installed, served to a headless browser, driven, and ended for sure."""
+"""A real VS Code: installed, served to a browser, and ended for sure."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ from typing import Any, TypeVar
 
 import platformdirs
 import psutil
-from playwright.sync_api import Browser, Page
-from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from tests.processes import still_running
 
@@ -62,7 +60,6 @@ _BUILD_TIMEOUT_S = 600
 _START_TIMEOUT_S = 120.0
 _QUIT_TIMEOUT_S = 10.0
 _POLL_S = 0.03
-_PICK_TIMEOUT_MS = 10_000.0
 
 _Value = TypeVar("_Value")
 
@@ -191,6 +188,7 @@ class CodeServer:
         env: variables for it and all it starts; PATH decides which ``midfill`` is found.
         vsix: the extension to install.
         settings: the user's, beside USER_SETTINGS.
+        trusts: whether every workspace is trusted; else the user has to say so.
     """
 
     def __init__(
@@ -200,6 +198,8 @@ class CodeServer:
         env: Mapping[str, str],
         vsix: Path,
         settings: Mapping[str, Any] | None = None,
+        *,
+        trusts: bool = True,
     ) -> None:
         self.folder = folder
         home = folder / "home"
@@ -219,7 +219,8 @@ class CodeServer:
         arguments = [str(command), "--auth", "none", "--bind-addr", f"127.0.0.1:{self.port}"]
         arguments += ["--user-data-dir", str(folder / "data")]
         arguments += ["--extensions-dir", str(folder / "extensions")]
-        arguments += ["--disable-telemetry", "--disable-update-check", "--disable-workspace-trust"]
+        arguments += ["--disable-telemetry", "--disable-update-check"]
+        arguments += ["--disable-workspace-trust"] if trusts else []
         _run_in(self.env, [*arguments, "--install-extension", str(vsix)])
         self._log = (folder / "server.log").open("wb")
         self._process = psutil.Popen(
@@ -290,147 +291,3 @@ def _run_in(env: Mapping[str, str], command: list[str]) -> None:
         command, env=dict(env), capture_output=True, text=True, timeout=_BUILD_TIMEOUT_S
     )
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-# From top to bottom: lines after the first are drawn by other elements, which come first.
-_GHOST = """() => [...document.querySelectorAll(
-  '.ghost-text, .ghost-text-decoration, .ghost-text-decoration-preview')]
-  .map((e) => [e.getBoundingClientRect(), e.textContent])
-  .sort(([a], [b]) => Math.abs(a.top - b.top) > 4 ? a.top - b.top : a.left - b.left)
-  .map(([, text]) => text).join('').replace(/\\u00a0/g, ' ')"""
-
-_STATUS = """() => {
-  const item = document.querySelector('[id="midfill.midfill.midfill.status"]');
-  return item ? `${item.getAttribute('aria-label')} ${item.textContent}` : '';
-}"""
-
-# What stood on the screen in each frame once it was painted, without repeats.
-_WATCH = f"""() => {{
-  const ghost = {_GHOST};
-  const painted = new MessageChannel();
-  window.seen = [];
-  window.watching = true;
-  painted.port1.onmessage = () => {{
-    const text = ghost();
-    if (window.seen.at(-1) !== text) window.seen.push(text);
-    if (window.watching) requestAnimationFrame(() => painted.port2.postMessage(0));
-  }};
-  painted.port2.postMessage(0);
-}}"""
-
-
-class VSCodeWindow:
-    """One window of VS Code in a browser.
-
-    Args:
-        browser: shows it.
-        server: of which it is a window.
-        workspace: the folder it opens.
-        file: opened in it.
-        size: width and height in pixels.
-    """
-
-    def __init__(
-        self,
-        browser: Browser,
-        server: CodeServer,
-        workspace: Path,
-        file: Path,
-        size: tuple[int, int] = (1100, 700),
-    ) -> None:
-        self.server = server
-        self._context = browser.new_context(viewport={"width": size[0], "height": size[1]})
-        self.page: Page = self._context.new_page()
-        self.page.set_default_timeout(10_000)
-        self.page.goto(server.url(workspace, file), timeout=60_000)
-        self.page.wait_for_selector(".monaco-editor .view-line", timeout=120_000)
-
-    def close(self) -> None:
-        """Close the window."""
-        self._context.close()
-
-    # -- what is on the screen -----------------------------------------------------------
-
-    def ghost(self) -> str:
-        """The ghost text, its lines joined without separator; "" if there is none."""
-        text: str = self.page.evaluate(_GHOST)
-        return text
-
-    def status(self) -> str:
-        """What the status bar item says and shows on hover."""
-        text: str = self.page.evaluate(_STATUS)
-        return text
-
-    def notifications(self) -> list[str]:
-        """The messages that are shown."""
-        return [
-            each.inner_text()
-            for each in self.page.query_selector_all(
-                ".notifications-toasts .notification-list-item-message"
-            )
-        ]
-
-    def watch_ghost(self) -> None:
-        """Note what the ghost text is in every frame from now on."""
-        self.page.evaluate(_WATCH)
-
-    def seen_ghosts(self) -> list[str]:
-        """End ``watch_ghost``; the texts in order, equal neighbours once."""
-        seen: list[str] = self.page.evaluate(
-            "() => { window.watching = false; return window.seen }"
-        )
-        return seen
-
-    def web_text(self) -> str:
-        """The text of the page that a tab of the extension shows; "" while there is none."""
-        texts = []
-        for frame in self.page.frames[1:]:
-            with contextlib.suppress(Exception):  # a frame that is just replaced
-                texts.append(str(frame.evaluate("() => document.body?.innerText ?? ''")))
-        return "\n".join(texts)
-
-    # -- what the user does --------------------------------------------------------------
-
-    def press(self, key: str) -> None:
-        """Press a key, in Playwright's notation."""
-        self.page.keyboard.press(key)
-
-    def type(self, text: str, delay_ms: float = 20.0) -> None:
-        """Type as fast as people do."""
-        self.page.keyboard.type(text, delay=delay_ms)
-
-    def run(self, title: str) -> None:
-        """Run a command from the palette."""
-        self._pick("F1", f">{title}", title)
-
-    def _pick(self, key: str, text: str, row: str) -> None:
-        """Choose from a list that a key opens; one that closes again by itself is opened anew.
-
-        The list goes as soon as something else gets the focus, such as a message that comes up.
-        """
-        for is_last in (False, False, True):
-            self.press(key)
-            try:
-                self.page.fill(".quick-input-widget input", text, timeout=_PICK_TIMEOUT_MS)
-                self.page.wait_for_selector(
-                    f".quick-input-list .monaco-list-row:has-text('{row}')",
-                    timeout=_PICK_TIMEOUT_MS,
-                )
-            except PlaywrightTimeoutError:
-                if is_last:
-                    raise
-                self.press("Escape")
-            else:
-                self.press("Enter")
-                return
-
-    def open(self, file: Path) -> None:
-        """Open a file and put the cursor at its end."""
-        self._pick("Control+p", str(file), file.name)
-        self.page.wait_for_selector(f".tab.active[data-resource-name='{file.name}']")
-        self.focus_end()
-
-    def focus_end(self) -> None:
-        """Put the cursor at the end of the text."""
-        self.page.click(".monaco-editor .view-lines")
-        self.press("Control+End")

@@ -17,13 +17,13 @@ from tests.conftest import end_engines
 from tests.e2e.vscode import (
     CHROMIUM_OPTIONS,
     CodeServer,
-    VSCodeWindow,
     build_extension,
     find_or_install_chromium,
     find_or_install_vscode,
     private_env,
     wait_until,
 )
+from tests.e2e.vscode_window import VSCodeWindow
 
 _SIZE = (1000, 560)
 _N_COLOURS = 128

@@ -4,18 +4,23 @@ import type { DroppedSnippet, Explanation, Marks, Snippet } from "./protocol";
 /** The command that the page's links run: a mark, and a file's URI. */
 export const MARK = "midfill.internal.mark";
 
-const ORIGINS: Readonly<Record<string, string>> = { prefix: "before the cursor", suffix: "after the cursor" };
+const ORIGINS: Readonly<Record<string, string>> = {
+  before_cursor: "before the cursor",
+  after_cursor: "after the cursor",
+};
 
-/**
- * How the last request was answered, and from what, as a page.
- *
- * @param uriOf the URI of a snippet's file, for its links; undefined where there is none.
- */
-export function explainPage(
-  explanation: Explanation | null,
-  marks: Marks,
-  uriOf: (path: string) => string | undefined,
-): string {
+/** A snippet's file as the page tells of it. */
+export interface Source {
+  readonly name: string;
+  /** For the links that pin and ban it; undefined where neither makes sense. */
+  readonly uri: string | undefined;
+}
+
+/** The file of a snippet's path. */
+export type SourceOf = (path: string) => Source;
+
+/** How the last request was answered, and from what, as a page. */
+export function explainPage(explanation: Explanation | null, marks: Marks, sourceOf: SourceOf): string {
   if (!explanation) {
     return page("<p>No suggestion was asked for in this document yet. Type something, then come back.</p>");
   }
@@ -23,7 +28,7 @@ export function explainPage(
   if (explanation.timings) {
     sections.push(timings(explanation.timings));
   }
-  sections.push(snippets(explanation.snippets ?? [], marks, uriOf), dropped(explanation.dropped ?? [], marks, uriOf));
+  sections.push(snippets(explanation.snippets ?? [], marks, sourceOf), dropped(explanation.dropped ?? [], marks, sourceOf));
   return page(sections.join("\n"));
 }
 
@@ -39,7 +44,14 @@ function answer(explanation: Explanation): string {
   const raw = explanation.raw && explanation.raw !== explanation.text
     ? `<details><summary>What the model wrote before the filters (stopped by: ${escape(explanation.stop || "the model")})</summary><pre>${escape(explanation.raw)}</pre></details>`
     : "";
-  return `<pre class="answer">${escape(explanation.text)}</pre><p class="soft">${escape(explanation.model ?? "")}${score}</p>${raw}`;
+  return `<pre class="answer">${escape(explanation.text)}</pre><p class="soft">${escape(explanation.model ?? "")}${score}${chance(explanation)}</p>${raw}`;
+}
+
+/** How likely the suggestion was to be taken, and how likely one must be to be shown. */
+function chance({ p, leastP }: Explanation): string {
+  const percent = (value: number): string => `${Math.round(100 * value)} %`;
+  const least = leastP ? `, shown from ${percent(leastP)}` : "";
+  return p === undefined ? "" : ` · taken with a chance of ${percent(p)}${least}`;
 }
 
 function timings(figures: Readonly<Record<string, number>>): string {
@@ -56,29 +68,29 @@ export function label(name: string): string {
   return counted ? `${counted[1]} tokens` : words.replace(/ ms$/, ", ms");
 }
 
-function snippets(found: readonly Snippet[], marks: Marks, uriOf: (path: string) => string | undefined): string {
+function snippets(found: readonly Snippet[], marks: Marks, sourceOf: SourceOf): string {
   if (found.length === 0) {
     return "<h2>What the model was shown</h2><p>Nothing but the text at the cursor.</p>";
   }
-  const items = found.map((each) => snippet(each, marks, uriOf, ""));
+  const items = found.map((each) => snippet(each, marks, sourceOf, ""));
   return `<h2>What the model was shown</h2>${items.join("")}`;
 }
 
-function dropped(found: readonly DroppedSnippet[], marks: Marks, uriOf: (path: string) => string | undefined): string {
+function dropped(found: readonly DroppedSnippet[], marks: Marks, sourceOf: SourceOf): string {
   if (found.length === 0) {
     return "";
   }
-  const items = found.map((each) => snippet(each, marks, uriOf, `<span class="reason">${escape(each.reason)}</span>`));
+  const items = found.map((each) => snippet(each, marks, sourceOf, `<span class="reason">${escape(each.reason)}</span>`));
   return `<h2>What was left out</h2>${items.join("")}`;
 }
 
-function snippet(each: Snippet, marks: Marks, uriOf: (path: string) => string | undefined, note: string): string {
-  const uri = uriOf(each.path);
+function snippet(each: Snippet, marks: Marks, sourceOf: SourceOf, note: string): string {
+  const { name, uri } = sourceOf(each.path);
   const origin = escape(ORIGINS[each.origin] ?? each.origin.replaceAll("_", " "));
   const size = `${each.endByte - each.startByte} bytes`;
   const score = each.score ? ` · score ${each.score.toFixed(3)}` : "";
   const links = uri === undefined ? "" : `<span class="links">${markLinks(uri, marks)}</span>`;
-  return `<details><summary><code>${escape(each.path)}</code> <span class="soft">${origin}${score} · ${size}</span> ${note}${links}</summary><pre>${escape(each.text)}</pre></details>`;
+  return `<details><summary><code>${escape(name)}</code> <span class="soft">${origin}${score} · ${size}</span> ${note}${links}</summary><pre>${escape(each.text)}</pre></details>`;
 }
 
 function markLinks(uri: string, marks: Marks): string {

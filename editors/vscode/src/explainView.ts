@@ -1,6 +1,6 @@
 import * as path from "node:path";
 import * as vscode from "vscode";
-import { explainPage, MARK } from "./explainPage";
+import { explainPage, MARK, type Source } from "./explainPage";
 import { confined } from "./html";
 import { Method, type Explanation, type Marks } from "./protocol";
 import type { Server } from "./server";
@@ -29,7 +29,7 @@ export class ExplainView {
     this.document = document;
     const textDocument = { uri: document.uri.toString() };
     const explanation = await this.server.request<Explanation | null>(Method.explain, { textDocument });
-    const marks = this.server.protocol > 0 ? await this.server.request<Marks>(Method.marks, {}) : { pinned: [], banned: [] };
+    const marks = await this.marks();
     if (!this.panel) {
       this.panel = vscode.window.createWebviewPanel(
         "midfill.explain", "midfill: The Last Suggestion",
@@ -37,7 +37,7 @@ export class ExplainView {
         { enableScripts: false, enableCommandUris: [MARK] });
       this.panel.onDidDispose(() => (this.panel = undefined));
     }
-    this.panel.webview.html = confined(explainPage(explanation, marks, (file) => uriOf(document, file)), STYLE);
+    this.panel.webview.html = confined(explainPage(explanation, marks, (file) => sourceOf(document, file)), STYLE);
     this.panel.reveal(undefined, true);
   }
 
@@ -51,13 +51,35 @@ export class ExplainView {
       await this.show(this.document);
     }
   }
+
+  /** What is pinned and banned, with the URIs spelled as this editor does. */
+  private async marks(): Promise<Marks> {
+    if (this.server.protocol === 0) {
+      return { pinned: [], banned: [] };
+    }
+    const { pinned, banned } = await this.server.request<Marks>(Method.marks, {});
+    const spelled = (uris: readonly string[]): string[] => uris.map((uri) => vscode.Uri.parse(uri).toString());
+    return { pinned: spelled(pinned), banned: spelled(banned) };
+  }
 }
 
-/** A snippet's path may be relative to the folder of the workspace that the document is in. */
-function uriOf(document: vscode.TextDocument, file: string): string | undefined {
+/** The file of a snippet: a URI, a path, or a path relative to the folder that the document is in. */
+function sourceOf(document: vscode.TextDocument, file: string): Source {
+  const uri = uriOf(document, file);
+  if (!uri) {
+    return { name: file, uri: undefined };
+  }
+  const isOwn = uri.toString() === document.uri.toString();
+  return { name: vscode.workspace.asRelativePath(uri, false), uri: isOwn ? undefined : uri.toString() };
+}
+
+function uriOf(document: vscode.TextDocument, file: string): vscode.Uri | undefined {
+  if (/^[a-z][a-z\d+.-]+:/i.test(file)) {
+    return vscode.Uri.parse(file);
+  }
   if (path.isAbsolute(file)) {
-    return vscode.Uri.file(file).toString();
+    return vscode.Uri.file(file);
   }
   const folder = vscode.workspace.getWorkspaceFolder(document.uri);
-  return folder && file ? vscode.Uri.joinPath(folder.uri, file).toString() : undefined;
+  return folder && file ? vscode.Uri.joinPath(folder.uri, file) : undefined;
 }

@@ -4,7 +4,6 @@ import { openWalkthrough, registerCommands } from "./commands";
 import { Method } from "./protocol";
 import { offsetOf } from "./provider";
 import { onInterpreterChanged } from "./python";
-import { DOCUMENTS } from "./server";
 import { Session } from "./session";
 import { serverOptions } from "./settings";
 
@@ -19,10 +18,9 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     log,
     now,
     registerCommands(now),
-    vscode.languages.registerInlineCompletionItemProvider(DOCUMENTS, now.provider),
     ...follow(now),
     vscode.workspace.onDidChangeConfiguration((event) => configured(context, now, event)),
-    vscode.workspace.onDidGrantWorkspaceTrust(() => void now.reconsider()),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => void trusted(context, now)),
   );
   void now.connect();
   context.subscriptions.push(await onInterpreterChanged(() => void now.reconsider()));
@@ -70,6 +68,13 @@ function configured(context: vscode.ExtensionContext, now: Session, event: vscod
     now.server.notify(Method.didChangeConfiguration, { settings: { midfill: serverOptions(context) } });
     now.changed();
   }
+}
+
+/** The workspace may be used now: a server that lies in it, and its settings. */
+async function trusted(context: vscode.ExtensionContext, now: Session): Promise<void> {
+  await now.reconsider();
+  now.server.notify(Method.didChangeConfiguration, { settings: { midfill: serverOptions(context) } });
+  now.changed();
 }
 
 /** The first steps, when the extension is used for the first time. */

@@ -64,6 +64,9 @@ export interface Explanation {
   readonly text: string;
   readonly model?: string;
   readonly score?: number;
+  /** P(accept), and the least of it that is shown. */
+  readonly p?: number;
+  readonly leastP?: number;
   readonly timings?: Readonly<Record<string, number>>;
   readonly raw?: string;
   readonly stop?: string;

@@ -1,7 +1,9 @@
 import * as vscode from "vscode";
 import { GrowingAnswer } from "./growing";
+import { Pace } from "./pace";
 import { idOf, Method, type Item, type ItemList } from "./protocol";
-import type { Server } from "./server";
+import { Redrawing } from "./redrawing";
+import { DOCUMENTS, type Server } from "./server";
 import type { ShownTracking } from "./shownTracking";
 
 /** Runs when an item of ours was taken whole; its argument is the suggestion's id. */
@@ -9,6 +11,8 @@ export const ACCEPTED = "midfill.internal.accepted";
 
 const HIDE = "editor.action.inlineSuggest.hide";
 const TRIGGER = "editor.action.inlineSuggest.trigger";
+/** All providers of this extension; of several the editor takes the one that is newest to it. */
+const OURS = "midfill.midfill:*";
 const N_ALTERNATIVES = 3;
 
 /** A cursor in a version of a document, and what is selected in the suggest widget there. */
@@ -23,10 +27,14 @@ interface Asked {
   readonly place: Place;
   readonly answer: GrowingAnswer;
   readonly cancel: vscode.CancellationTokenSource;
+  readonly pace: Pace;
   alternatives: Promise<void> | undefined;
   index: number;
-  /** What the editor was given last. */
+  /** What the editor was given last and draws. */
   given: readonly Item[];
+  /** Whether the editor replaces it in place, as far as is known. */
+  isReplaceable: boolean;
+  growTimer: NodeJS.Timeout | undefined;
 }
 
 /** Offset of a position as if every line ended with one character, as items count. */
@@ -36,10 +44,12 @@ export function offsetOf(document: vscode.TextDocument, position: vscode.Positio
 }
 
 /** Ghost text that grows: asks the server, shows the first partial result, and then each next. */
-export class SuggestionProvider implements vscode.InlineCompletionItemProvider {
+export class SuggestionProvider implements vscode.InlineCompletionItemProvider, vscode.Disposable {
   private asked: Asked | undefined;
   private nTokens = 0;
-  private refreshing = false;
+  private registration: vscode.Disposable | undefined;
+  private readonly redrawing: Redrawing;
+  private redrawn: Promise<void> = Promise.resolve();
 
   /**
    * @param mayAsk whether suggestions are wanted in a document.
@@ -50,7 +60,20 @@ export class SuggestionProvider implements vscode.InlineCompletionItemProvider {
     private readonly tracking: ShownTracking,
     private readonly mayAsk: (document: vscode.TextDocument) => boolean,
     private readonly onAnswered: (nItems: number) => void,
-  ) {}
+  ) {
+    this.register();
+    this.redrawing = new Redrawing({
+      renew: () => this.register(),
+      askProvider: () => vscode.commands.executeCommand(TRIGGER, { providerId: OURS, explicit: false }),
+      hide: () => vscode.commands.executeCommand(HIDE),
+      askAll: () => vscode.commands.executeCommand(TRIGGER),
+    });
+  }
+
+  dispose(): void {
+    this.clear();
+    this.registration?.dispose();
+  }
 
   async provideInlineCompletionItems(
     document: vscode.TextDocument,
@@ -63,10 +86,12 @@ export class SuggestionProvider implements vscode.InlineCompletionItemProvider {
     }
     const selected = context.selectedCompletionInfo?.text ?? "";
     const place: Place = { document, version: document.version, position, selected };
+    const isAutomatic = context.triggerKind === vscode.InlineCompletionTriggerKind.Automatic;
+    const isDrawn = this.redrawing.asked(isAutomatic);
     let asked = this.asked;
     if (!asked || !isSame(asked.place, place)) {
       asked = this.ask(place, context);
-    } else if (context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke && !this.refreshing) {
+    } else if (!isAutomatic && !this.redrawing.isOn) {
       await this.addAlternatives(asked);
     }
     const taken = token.onCancellationRequested(() => this.drop(asked));
@@ -76,7 +101,10 @@ export class SuggestionProvider implements vscode.InlineCompletionItemProvider {
       return [];
     }
     const { items, complete } = asked.answer;
-    asked.given = items;
+    if (isDrawn) {
+      asked.given = items;
+      asked.pace.drawn(textOf(items), Date.now());
+    }
     this.tracking.offered(document.uri.toString(), offsetOf(document, position), items, asked.index, complete);
     return items.map((item) => toEditor(item, position));
   }
@@ -103,7 +131,7 @@ export class SuggestionProvider implements vscode.InlineCompletionItemProvider {
       return;
     }
     if (!hadAll) {
-      await this.refresh();
+      await this.redraw(asked);
     }
     asked.index = (asked.index + step + n) % n;
     const direction = step === 1 ? "showNext" : "showPrevious";
@@ -118,7 +146,10 @@ export class SuggestionProvider implements vscode.InlineCompletionItemProvider {
     const standing = this.tracking.restAt(document.uri.toString(), offsetOf(document, position));
     const answer = new GrowingAnswer(standing, () => void this.grown(asked));
     const cancel = new vscode.CancellationTokenSource();
-    const asked: Asked = { place, answer, cancel, alternatives: undefined, index: 0, given: [] };
+    const asked: Asked = {
+      place, answer, cancel, pace: new Pace(), alternatives: undefined, index: 0,
+      given: [], isReplaceable: true, growTimer: undefined,
+    };
     this.asked = asked;
     void this.request(asked, context);
     // After the new request, so that the server can let the older one's stream go on.
@@ -169,36 +200,53 @@ export class SuggestionProvider implements vscode.InlineCompletionItemProvider {
   private drop(asked: Asked | undefined): void {
     asked?.cancel.cancel();
     asked?.answer.end();
+    clearTimeout(asked?.growTimer);
     if (asked && this.asked === asked) {
       this.asked = undefined;
     }
   }
 
+  private register(): () => void {
+    const former = this.registration;
+    this.registration = vscode.languages.registerInlineCompletionItemProvider(DOCUMENTS, this);
+    return () => former?.dispose();
+  }
+
+  /** There is more to show: have it drawn now, or after a moment together with what comes until then. */
   private async grown(asked: Asked): Promise<void> {
+    clearTimeout(asked.growTimer);
     // While the editor asks anew it gets what is there by then.
-    while (!this.refreshing && this.isOutdated(asked)) {
-      await this.refresh();
+    while (!this.redrawing.isOn && this.isOutdated(asked)) {
+      const { items, complete } = asked.answer;
+      const waitMs = asked.pace.waitMs(textOf(items), complete, Date.now());
+      if (waitMs > 0) {
+        asked.growTimer = setTimeout(() => void this.grown(asked), waitMs);
+        return;
+      }
+      const given = asked.given;
+      await this.redraw(asked);
+      if (asked.given === given) {
+        return; // the editor shows nothing now, whatever the reason
+      }
     }
   }
 
   private isOutdated(asked: Asked): boolean {
-    const isNews = asked.given[0]?.insertText !== asked.answer.items[0]?.insertText;
+    const isNews = textOf(asked.given) !== textOf(asked.answer.items);
     return isNews && this.asked === asked && this.isCurrent(asked);
   }
 
-  /**
-   * Have the editor ask for the items again. It does not do so for a text it has asked about,
-   * unless what it shows was hidden before; without a wait in between the gap is a frame at most
-   * on a machine that is not busy.
-   */
-  private async refresh(): Promise<void> {
-    this.refreshing = true;
-    try {
-      void vscode.commands.executeCommand(HIDE);
-      await vscode.commands.executeCommand(TRIGGER);
-    } finally {
-      this.refreshing = false;
-    }
+  /** Have the editor draw what there is, one after another. */
+  private redraw(asked: Asked): Promise<void> {
+    this.redrawn = this.redrawn.then(async () => {
+      const wasReplaced = asked.isReplaceable && (await this.redrawing.inPlace());
+      // Where the place was left in the meantime, that the editor did not ask says nothing of it.
+      if (!wasReplaced && this.asked === asked && this.isCurrent(asked)) {
+        asked.isReplaceable = false;
+        await this.redrawing.hidden();
+      }
+    });
+    return this.redrawn;
   }
 
   private isCurrent({ place }: Asked): boolean {
@@ -210,6 +258,10 @@ export class SuggestionProvider implements vscode.InlineCompletionItemProvider {
       editor.selection.active.isEqual(place.position)
     );
   }
+}
+
+function textOf(items: readonly Item[]): string {
+  return items[0]?.insertText ?? "";
 }
 
 function isSame(a: Place, b: Place): boolean {

@@ -20,6 +20,8 @@ import type { Situation } from "./status";
 import { StatusBar } from "./statusBar";
 
 const STATUS_AFTER_MS = 150;
+const NOT_INSTALLED = "The midfill server is not installed. It is a Python program, and makes the suggestions on this machine.";
+const NOT_LOOKED_AT = "The workspace is not trusted, so its Python environment was not looked at.";
 
 function setContext(name: string, value: boolean): void {
   void vscode.commands.executeCommand("setContext", `midfill.${name}`, value);
@@ -65,7 +67,7 @@ export class Session implements vscode.Disposable {
   dispose(): void {
     clearTimeout(this.statusTimer);
     this.tracking.gone();
-    [this.statusBar, this.attention, this.snooze].forEach((each) => each.dispose());
+    [this.provider, this.statusBar, this.attention, this.snooze].forEach((each) => each.dispose());
   }
 
   // -- the server ------------------------------------------------------------------------
@@ -86,7 +88,7 @@ export class Session implements vscode.Disposable {
     if (launch) {
       await this.server.start(launch);
     } else {
-      const text = "The midfill server is not installed. It is a Python program, and makes the suggestions on this machine.";
+      const text = vscode.workspace.isTrusted ? NOT_INSTALLED : `${NOT_INSTALLED} ${NOT_LOOKED_AT}`;
       await this.missing("missing", text, { "Install…": () => this.installServer() });
     }
   }
@@ -109,7 +111,7 @@ export class Session implements vscode.Disposable {
   async installServer(): Promise<void> {
     const found = await this.find().catch(() => undefined);
     if (await install(found, this.machine())) {
-      await this.connect();
+      await this.restart();
     }
   }
 
@@ -241,6 +243,7 @@ export class Session implements vscode.Disposable {
       snoozeEnd: this.snooze?.end ?? "",
       languageId,
       isLanguageEnabled: languageId === undefined || isLanguageEnabled(languageId),
+      isTrusted: vscode.workspace.isTrusted,
     };
   }
 

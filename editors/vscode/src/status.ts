@@ -13,6 +13,8 @@ export interface Situation {
   /** The language of the document that is looked at; undefined where there is none. */
   readonly languageId: string | undefined;
   readonly isLanguageEnabled: boolean;
+  /** Whether the user trusts the workspace; in another its programs and paths are not used. */
+  readonly isTrusted: boolean;
 }
 
 export interface Shown {
@@ -59,12 +61,19 @@ export function summarise(now: Situation): Shown {
   return shown("edit", message ? `Ready: ${message}` : "Ready");
 }
 
-/** What is told beside the state, each in a line: model, latency, acceptance today. */
+/** What is told beside the state, each in a line: model, latency, acceptance today, restrictions. */
 export function details(now: Situation): string[] {
-  const { status } = now;
-  if (now.state !== "running" || !status) {
+  if (now.state !== "running") {
     return [];
   }
+  const lines = now.status ? figures(now.status) : [];
+  if (!now.isTrusted) {
+    lines.push("Restricted: the workspace is not trusted, so its Python environment and its paths in settings are not used");
+  }
+  return lines;
+}
+
+function figures(status: ServerStatus): string[] {
   const lines = [`Model: ${status.model?.id ?? "none"}`];
   if (status.lastLatencyMs !== null) {
     lines.push(`Last suggestion after ${Math.round(status.lastLatencyMs)} ms`);

@@ -37,7 +37,7 @@ test("the protocol's number is read from what the server says of itself", () => 
 
 const READY: Situation = {
   state: "running", problem: "", notice: { kind: "Normal", message: "", busy: false }, status: undefined,
-  isSnoozed: false, snoozeEnd: "", languageId: "python", isLanguageEnabled: true,
+  isSnoozed: false, snoozeEnd: "", languageId: "python", isLanguageEnabled: true, isTrusted: true,
 };
 const STATUS = {
   kind: "Normal", message: "", busy: false, version: "1", model: { id: "m" }, paused: false, lastLatencyMs: 123.4,
@@ -61,6 +61,12 @@ test("model, latency and acceptance are told where they are known", () => {
   assert.equal(badge(now), "midfill 25 %");
   assert.equal(badge(READY), "midfill");
   assert.equal(details({ ...now, status: { ...STATUS, today: null } }).at(-1), "Nothing is recorded: the acceptance log is off");
+  assert.deepEqual(details({ ...now, state: "broken" }), []);
+});
+
+test("it is told that a workspace is not trusted, with an old server too", () => {
+  assert.match(details({ ...READY, isTrusted: false }).join(), /^Restricted: /);
+  assert.deepEqual(details(READY), []);
 });
 
 test("no script runs in a page and nothing is loaded by it", () => {
@@ -76,7 +82,7 @@ test("the explanation shows each snippet with its origin, and source text cannot
   const html = explainPage(
     { id: "1", reason: null, message: "", text: "a < b", snippets: [snippet], dropped: [{ ...snippet, path: "c.py", reason: "no_room" }] },
     { pinned: ["file:///b.py"], banned: [] },
-    (path) => `file:///${path}`,
+    (path) => ({ name: path, uri: `file:///${path}` }),
   );
   assert.match(html, /similar window · score 0\.500 · 9 bytes/);
   assert.match(html, /no_room/);
@@ -85,10 +91,20 @@ test("the explanation shows each snippet with its origin, and source text cannot
   assert.ok(html.includes(`href="${command.replaceAll("'", "&#39;")}"`), html);
 });
 
+const NO_LINKS = (path: string) => ({ name: path, uri: undefined });
+
+test("a file that cannot be marked has no links, and the chance of an accept is told", () => {
+  const snippet = { path: "a.py", startByte: 0, endByte: 1, text: "x", origin: "before_cursor", score: 1 };
+  const html = explainPage({ id: "1", reason: null, message: "", text: "x", p: 0.404, leastP: 0.25, snippets: [snippet] }, { pinned: [], banned: [] }, NO_LINKS);
+  assert.ok(!html.includes("command:"));
+  assert.match(html, /before the cursor/);
+  assert.match(html, /taken with a chance of 40 %, shown from 25 %/);
+});
+
 test("a refusal is explained by its reason", () => {
-  const html = explainPage({ id: "1", reason: "paused", message: "Completion is paused.", text: "" }, { pinned: [], banned: [] }, () => undefined);
+  const html = explainPage({ id: "1", reason: "paused", message: "Completion is paused.", text: "" }, { pinned: [], banned: [] }, NO_LINKS);
   assert.match(html, /<code>paused<\/code>\): Completion is paused\./);
-  assert.match(explainPage(null, { pinned: [], banned: [] }, () => undefined), /No suggestion was asked for/);
+  assert.match(explainPage(null, { pinned: [], banned: [] }, NO_LINKS), /No suggestion was asked for/);
 });
 
 test("figures have readable names", () => {
