@@ -1,11 +1,16 @@
-"""What the earlier decisions of a developer say of the next one: features strictly of the past."""
+"""What the earlier decisions of a developer say of the next one: features strictly of the past.
+
+How often a developer accepts is no feature: of twenty developers, trees would learn these by heart.
+It is a shift of the log-odds instead, drawn from a normal distribution and estimated anew before
+each decision from the earlier ones (a random intercept).
+"""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,22 +20,38 @@ from benchmarks.resampling import Bools, Floats
 
 Row = Mapping[str, float]
 
-# Acceptance before anything is known, and for how many decisions that counts.
-_PRIOR, _N_PRIOR = 0.37, 3.0
+# Acceptance before anything is known.
+_PRIOR = 0.37
 _NEAR_CHARS, _N_NEAR, _N_RECENT = 40, 5, 8
-_HALF_LIVES = (2.0, 6.0, math.inf)
 _N_INNER = 5
 _N_BAGGED = 5
+_N_ROUNDS, _TOLERANCE = 25, 1e-6
 
 NAMES = (
-    *(f"accepted before, half-life {half_life:g}" for half_life in (2.0, 10.0, math.inf)),
-    *("decisions since the last accept", "first decision", "last one accepted"),
     *("change of the document", "move of the cursor", "way of the cursor", "cursor went back"),
-    *("cursor stayed", "decided nearby", "accepted nearby", "log decisions", "length of the last"),
+    *("cursor stayed", "decided nearby", "accepted nearby", "length of the last"),
     *("same suggestion as the last", "same suggestion before", "typed along", "typed on"),
     *("log-prob above that of the last", "above those rejected", "above those accepted"),
     "longer than those accepted",
 )
+
+
+class Settings(NamedTuple):
+    """How the past is used; chosen by log loss among the developers that are fitted to.
+
+    Args:
+        depth: of the trees.
+        n_trees: as many.
+        spread: standard deviation of the developers' shifts; 0 for no shift.
+    """
+
+    depth: int
+    n_trees: int
+    spread: float
+
+
+_TREES = ((1, 400), (2, 200))
+_SPREADS = (0.0, 0.2, 0.4, 0.8)
 
 
 def history(rows: Sequence[Row], developers: Sequence[str]) -> Floats:
@@ -50,8 +71,6 @@ def history(rows: Sequence[Row], developers: Sequence[str]) -> Floats:
 
 def _features(row: Row, past: Sequence[Row]) -> list[float]:
     last = past[-1] if past else None
-    outcomes = [earlier["accepted"] for earlier in past]
-    since = next((n for n, taken in enumerate(reversed(outcomes)) if taken), len(outcomes))
     moved = row["cursor_offset"] - last["cursor_offset"] if last else 0.0
     grown = row["document_chars"] - last["document_chars"] if last else 0.0
     shorter = last["n_chars"] - row["n_chars"] if last else 0.0
@@ -63,10 +82,6 @@ def _features(row: Row, past: Sequence[Row]) -> list[float]:
     rejected = [each["mean_logprob"] for each in recent if not each["accepted"]]
     taken = [each for each in recent if each["accepted"]]
     return [
-        *(_rate(outcomes, half_life) for half_life in (2.0, 10.0, math.inf)),
-        float(min(since, 10)),
-        float(last is None),
-        outcomes[-1] if outcomes else _PRIOR,
         math.copysign(math.log1p(abs(grown)), grown),
         math.copysign(math.log1p(abs(moved)), moved),
         math.log1p(abs(moved)),
@@ -74,25 +89,23 @@ def _features(row: Row, past: Sequence[Row]) -> list[float]:
         float(moved == 0),
         float(len(near)),
         (sum(each["accepted"] for each in near) + _PRIOR) / (len(near) + 1),
-        math.log1p(len(past)),
         math.log1p(last["n_chars"]) if last else 3.0,
         float(last is not None and _same(row, last)),
         float(any(_same(row, each) and each["cursor_offset"] == row["cursor_offset"]
                   for each in past)),
         float(0 < moved <= _NEAR_CHARS and shorter == moved),
-        float(bool(last) and not outcomes[-1] and 0 < moved < 10 and abs(grown - moved) <= 2),
+        float(
+            last is not None
+            and not last["accepted"]
+            and 0 < moved < 10
+            and abs(grown - moved) <= 2
+        ),
         row["mean_logprob"] - _mean([each["mean_logprob"] for each in past[-10:]],
                                     row["mean_logprob"]),
         row["mean_logprob"] - _mean(rejected, -0.8),
         row["mean_logprob"] - _mean([each["mean_logprob"] for each in taken], -0.4),
         math.log1p(row["n_chars"]) - _mean([math.log1p(e["n_chars"]) for e in taken], 3.2),
     ]  # fmt: skip
-
-
-def _rate(outcomes: Sequence[float], half_life: float) -> float:
-    weights: list[float] = [0.5 ** (age / half_life) for age in range(len(outcomes))]
-    taken = sum(w * taken for w, taken in zip(weights, reversed(outcomes), strict=True))
-    return (taken + _PRIOR * _N_PRIOR) / (sum(weights) + _N_PRIOR)
 
 
 def _same(row: Row, other: Row) -> bool:
@@ -111,9 +124,7 @@ def with_history(
 ) -> Floats:
     """Probabilities of trees that know the developer's past, each developer left out of the fit.
 
-    A logistic of the plain features says what was to be expected; how the developer's earlier
-    decisions went against that is a feature as well. For the developers that are fitted to, it
-    comes from folds that leave them out, as for the one that is judged.
+    The settings are chosen anew for each fold, among developers that it is fitted to.
 
     Args:
         plain: features without the past, (rows, features).
@@ -125,68 +136,90 @@ def with_history(
     """
     folds = fold_numbers(developers, n_folds, seed)
     names = np.array(developers)
+    values = np.hstack([plain, past])
     found = np.zeros(len(accepted))
     with one_thread():
         for fold in np.unique(folds):
             train, test = folds != fold, folds == fold
-            expected = _expected(plain, accepted, names, train, test, seed)
-            values = np.hstack([plain, past, _surprises(expected, accepted, names)])
-            for number in range(_N_BAGGED):
-                model = _trees(seed + number).fit(values[train], accepted[train])
-                found[test] += model.predict_proba(values[test])[:, 1] / _N_BAGGED
+            chosen = choose(values[train], accepted[train], names[train], seed)
+            logits = _grown(values, accepted, train, test, chosen, seed)
+            known = shifted(logits, accepted[test], names[test], chosen.spread)
+            found[test] = 1 / (1 + np.exp(-known))
     return found
 
 
-def _expected(
-    plain: Floats, accepted: Bools, names: Any, train: Bools, test: Bools, seed: int
+def choose(values: Floats, accepted: Bools, names: Any, seed: int) -> Settings:
+    """The settings with the least log loss on developers that a fit did not see."""
+    folds = fold_numbers(list(names), _N_INNER, seed)
+    losses = {}
+    for depth, n_trees in _TREES:
+        settings = Settings(depth, n_trees, 0.0)
+        logits = np.zeros(len(accepted))
+        for fold in np.unique(folds):
+            train, test = folds != fold, folds == fold
+            logits[test] = _grown(values, accepted, train, test, settings, seed)
+        for spread in _SPREADS:
+            known = shifted(logits, accepted, names, spread)
+            signs = np.where(accepted, 1.0, -1.0)
+            losses[settings._replace(spread=spread)] = np.logaddexp(0.0, -signs * known).mean()
+    return min(losses, key=lambda settings: losses[settings])
+
+
+def shifted(logits: Floats, accepted: Bools, names: Any, spread: float) -> Floats:
+    """Log-odds, moved by how a developer's earlier decisions went against theirs.
+
+    Args:
+        logits: of each row; a developer's rows are in order.
+        accepted: of each row.
+        names: the developer of each row.
+        spread: see ``Settings``.
+    """
+    found = logits.copy()
+    if spread <= 0:
+        return found
+    for name in np.unique(names):
+        rows = np.flatnonzero(names == name)
+        shift = 0.0
+        for number, row in enumerate(rows):
+            earlier = rows[:number]
+            shift = _likeliest_shift(logits[earlier], accepted[earlier], spread, shift)
+            found[row] += shift
+    return found
+
+
+def _likeliest_shift(logits: Floats, accepted: Bools, spread: float, start: float) -> float:
+    """The mode of a shift's posterior (Newton's method; the log posterior is concave)."""
+    shift = start
+    for _ in range(_N_ROUNDS):
+        p = 1 / (1 + np.exp(-(logits + shift)))
+        slope = float((accepted - p).sum()) - shift / spread**2
+        step = slope / (float((p * (1 - p)).sum()) + 1 / spread**2)
+        shift += step
+        if abs(step) < _TOLERANCE:
+            break
+    return shift
+
+
+def _grown(
+    values: Floats, accepted: Bools, train: Bools, test: Bools, settings: Settings, seed: int
 ) -> Floats:
-    """Probabilities of a logistic that never saw the developer of a row."""
-    expected = np.zeros(len(accepted))
-    inner = fold_numbers(list(names[train]), _N_INNER, seed)
-    rows = np.flatnonzero(train)
-    for fold in np.unique(inner):
-        fitted, held_out = rows[inner != fold], rows[inner == fold]
-        model = _logistic().fit(plain[fitted], accepted[fitted])
-        expected[held_out] = model.predict_proba(plain[held_out])[:, 1]
-    model = _logistic().fit(plain[train], accepted[train])
-    expected[test] = model.predict_proba(plain[test])[:, 1]
-    return expected
-
-
-def _surprises(expected: Floats, accepted: Bools, names: Any) -> Floats:
-    """How a developer's earlier decisions went against what was expected, and the expectation."""
-    found = np.zeros((len(accepted), len(_HALF_LIVES) + 1))
-    sums: dict[Any, Floats] = defaultdict(lambda: np.zeros((2, len(_HALF_LIVES))))
-    fading = np.array([0.5 ** (1 / half_life) for half_life in _HALF_LIVES])
-    for row, name in enumerate(names):
-        p = expected[row]
-        surprise, spread = sums[name]
-        found[row, :-1] = surprise / (spread + 1.5)
-        found[row, -1] = math.log(p / (1 - p))
-        sums[name] = sums[name] * fading + np.array([[accepted[row] - p], [p * (1 - p)]])
-    return found
-
-
-def _logistic() -> Any:
-    with needed("The fit"):
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
-
-
-def _trees(seed: int) -> Any:
+    """Log-odds of the rows of ``test`` by trees of those of ``train``: the mean of a few fits."""
     with needed("The fit"):
         from sklearn.ensemble import HistGradientBoostingClassifier
-    # Shallower than without the past, and each split sees a part of the features: there are three
-    # times as many of them for the same thousand rows.
-    return HistGradientBoostingClassifier(
-        max_depth=2,
-        learning_rate=0.04,
-        max_iter=200,
-        min_samples_leaf=20,
-        l2_regularization=5.0,
-        max_features=0.3,
-        early_stopping=False,
-        random_state=seed,
-    )
+    logits = np.zeros(int(np.count_nonzero(test)))
+    for number in range(_N_BAGGED):
+        # Each split sees a part of the features: there are twice as many as without the past,
+        # for the same thousand rows.
+        trees = HistGradientBoostingClassifier(
+            max_depth=settings.depth,
+            max_iter=settings.n_trees,
+            learning_rate=0.04,
+            min_samples_leaf=20,
+            l2_regularization=5.0,
+            max_features=0.3,
+            early_stopping=False,
+            random_state=seed + number,
+        )
+        trees.fit(values[train], accepted[train])
+        logits += trees.decision_function(values[test]) / _N_BAGGED
+    return logits

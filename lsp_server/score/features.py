@@ -11,11 +11,12 @@ import math
 import re
 from typing import NamedTuple
 
+from context.source import line_comment
 from lsp_server.score.evidence import Evidence, Past, Token
 
 # A change of the meaning or the order of features asks for another version: models and logs of
 # other versions are not used.
-VERSION = 1
+VERSION = 2
 
 _LEAST_LOGPROB, _MOST_MARGIN = -12.0, 12.0
 _LEAST_SUM = -40.0
@@ -23,6 +24,19 @@ _DOUBT_MARGIN = 1.0
 _NAME = re.compile(r"[^\W\d]\w*")
 _STRING = re.compile(r"\"[^\"\n]*\"?|'[^'\n]*'?")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
+_CALLED = re.compile(r"([^\W\d]\w*)\(")
+_IMPORT = re.compile(r"(?:import|from|use|using|package|#include|require)\b")
+# Where lines are deeper than the one above only behind a bracket or, in Python, a colon.
+_BRACKETED = frozenset(
+    {
+        *("python", "javascript", "javascriptreact", "typescript", "typescriptreact", "java", "c"),
+        *("cpp", "csharp", "go", "rust", "kotlin", "swift", "scala", "php", "zig", "css", "json"),
+    }
+)
+# So a line begins that goes on with the one above; the words do so within brackets only.
+_GOES_ON = re.compile(r"[.+\-*/%|&^=<>?:,]")
+_GOES_ON_WITHIN = re.compile(r"(?:and|or|if|else|for|in|is|not|async)\b|[\"']")
+_N_ABOVE, _N_BELOW = 6, 4
 # What earlier suggestions say fades: by half in so many suggestions, and by e in so many seconds.
 _HALF_LIFE, _FADE_S = 4.0, 600.0
 # Acceptance before anything is known, and for how many suggestions that counts.
@@ -30,6 +44,8 @@ _PRIOR, _N_PRIOR = 0.35, 2.0
 _COPY_CHARS = 12
 # Longer prompts are those of faster machines, and say nothing of the file.
 _MOST_AROUND = 1000
+# Lines up to this length are the same by chance.
+_SHORT_CHARS = 3
 _SOFT = frozenset({"self", "cls", "True", "False", "None", "int", "str", "len", "bool", "print"})
 _TEXT_KINDS = frozenset({"string", "docstring", "comment"})
 
@@ -94,6 +110,7 @@ def features(evidence: Evidence) -> tuple[float, ...]:
         *_of_text(line.text, evidence),
         *_of_place(evidence),
         *_of_names(line.text, evidence),
+        *_of_neighbours(line.text, evidence),
         *_of_history(evidence.history),
     )
 
@@ -140,6 +157,11 @@ def _of_text(text: str, evidence: Evidence) -> tuple[float, ...]:
         float(_n_unclosed(whole + evidence.line_after) == 0),
         float(ink[:1].isalnum() or ink[:1] == "_"),
         float(any(character.isdigit() for character in ink)),
+        math.log1p(ink.count(".")),
+        math.log1p(ink.count(",")),
+        math.log1p(ink.count("(")),
+        math.log1p(len(whole)),
+        float(_IMPORT.match(whole.lstrip()) is not None),
     )
 
 
@@ -193,6 +215,51 @@ def _of_names(text: str, evidence: Evidence) -> tuple[float, ...]:
     )
 
 
+def _of_neighbours(text: str, evidence: Evidence) -> tuple[float, ...]:
+    """Whether the line fits the lines above and below."""
+    whole = evidence.line_before + text
+    ink = whole.strip()
+    above = evidence.before[: evidence.before.rfind("\n") + 1].rsplit("\n", _N_ABOVE + 1)[-_N_ABOVE - 1 :]
+    below = evidence.after.split("\n", _N_BELOW + 1)[1 : _N_BELOW + 1]
+    opens, deeper = _step_down(whole, evidence)
+    around = "\n".join((*evidence.elsewhere, evidence.before, evidence.after))
+    called = set(_CALLED.findall(_STRING.sub(" ", _word_at_end(evidence.line_before) + text)))
+    long = len(ink) > _SHORT_CHARS
+    return (
+        opens,
+        deeper,
+        float(bool(below) and not below[0].strip()),
+        float(long and ink in map(str.strip, above)),
+        float(long and ink in map(str.strip, below)),
+        float(sum(f"{name}(" not in around for name in called)),
+    )
+
+
+def _step_down(line: str, evidence: Evidence) -> tuple[float, float]:
+    """Whether a line opens what the line below is not in, and whether that is in what is not open.
+
+    Args:
+        line: the whole line.
+        evidence: of the suggestion; what stands below counts.
+
+    Returns:
+        Both as numbers; NaN where nothing stands below, or the language says it otherwise.
+    """
+    below = evidence.next_line
+    if not below.strip() or evidence.language not in _BRACKETED:
+        return math.nan, math.nan
+    code = _code(line, evidence.language)
+    opens = _n_left_open(code + evidence.line_after) > 0 or (
+        evidence.language == "python" and code.endswith(":")
+    )
+    is_deeper = _depth(below) > _depth(line)
+    start = below.lstrip()
+    goes_on = _GOES_ON.match(start) is not None or (
+        bool(evidence.open_brackets) and _GOES_ON_WITHIN.match(start) is not None
+    )
+    return float(opens and not is_deeper), float(is_deeper and not opens and not goes_on)
+
+
 def _of_history(history: tuple[Past, ...]) -> tuple[float, ...]:
     """What became of earlier suggestions, the newest first."""
     weight, taken, total = 1.0, _PRIOR * _N_PRIOR, _N_PRIOR
@@ -220,12 +287,15 @@ NAMES = (
     "logprob_second_least", "logprob_end", "p_end", "end_known", "margin_least",
     "margin_mean", "margin_first", "n_doubts", "entropy_most", "entropy_sum", "log_tokens",
     "log_chars", "quoted_share", "is_text", "ends_colon", "ends_closed", "ends_open", "balanced",
-    "begins_word", "has_digit",
+    "begins_word", "has_digit", "log_dots", "log_commas", "log_calls", "log_line_chars",
+    "is_import",
     "line_start", "inside_word", "after_dot", "after_opening", "log_typed_of_line", "log_indent",
     "text_after", "in_arguments", "in_parameters", "in_empty_body", "multi_line", "in_definition",
     "log_chars_before", "log_chars_after", "log_typed_of_it", "other_files", "log_latency",
     "log_names", "known_names", "n_new_names", "line_known", "text_known", "goes_on_as_before",
     "like_line_above", "like_next_line",
+    "opens_nothing_below", "deeper_below", "blank_below", "same_above", "same_below",
+    "n_new_calls",
     "taken_lately", "taken_of_20", "log_turned_down_here", "goes_on_after_accept",
     "log_since_taken",
 )  # fmt: skip
@@ -256,6 +326,24 @@ def _n_unclosed(line: str) -> int:
             else:
                 n_wrong += 1
     return len(stack) + n_wrong
+
+
+def _n_left_open(line: str) -> int:
+    """How many more brackets a line opens than it closes."""
+    bare = _STRING.sub("", line)
+    return sum(map(bare.count, "([{")) - sum(map(bare.count, ")]}"))
+
+
+def _code(line: str, language: str) -> str:
+    """A line without strings, its comment and the blanks around it."""
+    bare = _STRING.sub("''", line)
+    mark = line_comment(language)
+    return (bare.partition(mark)[0] if mark else bare).strip()
+
+
+def _depth(line: str) -> int:
+    """Columns of a line's indentation."""
+    return len(line[: len(line) - len(line.lstrip())].expandtabs(4))
 
 
 def _word_at_end(text: str) -> str:
