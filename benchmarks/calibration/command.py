@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from benchmarks import options
 from benchmarks.calibration import score
 from benchmarks.calibration.data import Decisions, human, replayed
 from benchmarks.calibration.findings import Judged, findings
-from benchmarks.calibration.measures import quality
-from benchmarks.calibration.models import predictors
+from benchmarks.calibration.measures import Thresholded, quality, thresholded
+from benchmarks.calibration.models import SCORE, Pool, predictors
 from benchmarks.machine import ROOT
 from benchmarks.records import RunFile
+from benchmarks.resampling import Floats
 from lsp_server.errors import StoreError, UsageError
 from lsp_server.score.model import DATA_FILE, encode
 
@@ -65,7 +67,8 @@ def add_parser(subparsers: Any) -> None:
         type=Path,
         default=[],
         metavar="FILE.jsonl",
-        help="Results files of the acceptance benchmark; each is judged by itself.",
+        help="Results files of the acceptance benchmark. Each is judged by itself; midfill's own "
+        "score is fitted to all of them, always without the file that it is judged on.",
     )
     parser.add_argument(
         "--decisions",
@@ -110,7 +113,8 @@ def run(args: argparse.Namespace) -> int:
     file: RunFile[Fitted] = RunFile(
         options.results_path(args, info), info, Fitted, restart=args.restart
     )
-    judged = [_judge(decisions, file, args.seed, is_human) for decisions, is_human in sets]
+    pool = Pool([decisions for decisions, is_human in sets if not is_human], args.seed)
+    judged = [_judge(decisions, file, args.seed, pool, is_human) for decisions, is_human in sets]
     return options.finish(args, findings(judged, info))
 
 
@@ -147,24 +151,41 @@ def _sets(args: argparse.Namespace) -> list[tuple[Decisions, bool]]:
     return sets
 
 
-def _judge(decisions: Decisions, file: RunFile[Fitted], seed: int, is_human: bool) -> Judged:
+def _judge(
+    decisions: Decisions, file: RunFile[Fitted], seed: int, pool: Pool, is_human: bool
+) -> Judged:
+    work = predictors(decisions, seed, pool)
+    less = {} if is_human else pool.variants(decisions)
     qualities = []
-    work = predictors(decisions, seed).items()
+    targets: tuple[Thresholded, ...] = ()
     console = Console(stderr=True)
-    for name, fit in track(work, f"fits, {decisions.name}", console=console, total=len(work)):
+    fits = {**work, **less}.items()
+    for name, fit in track(fits, f"fits, {decisions.name}", console=console, total=len(fits)):
         fitted = file.records.get(f"{decisions.key}|{name}")
         if fitted is None:
-            with warnings.catch_warnings():
-                # Of threads and of features without variance; neither changes a result.
-                warnings.simplefilter("ignore")
-                found = fit()
-            fitted = Fitted(
-                decisions=decisions.key,
-                name=name,
-                probabilities=tuple(None if np.isnan(p) else float(p) for p in found),
-            )
+            fitted = _fitted(decisions, name, fit)
             file.append(fitted)
         probabilities = np.array(fitted.probabilities, dtype=np.float64)
         scores = decisions.scores.get(name)
         qualities.append(quality(name, decisions, probabilities, scores=scores, seed=seed))
-    return Judged(decisions=decisions, qualities=tuple(qualities), is_human=is_human)
+        if name == SCORE:
+            targets = thresholded(decisions, probabilities, seed=seed)
+    return Judged(
+        decisions=decisions,
+        qualities=tuple(qualities[: len(work)]),
+        is_human=is_human,
+        variants=tuple(qualities[len(work) :]),
+        thresholded=targets,
+    )
+
+
+def _fitted(decisions: Decisions, name: str, fit: Callable[[], Floats]) -> Fitted:
+    with warnings.catch_warnings():
+        # Of threads and of features without variance; neither changes a result.
+        warnings.simplefilter("ignore")
+        found = fit()
+    return Fitted(
+        decisions=decisions.key,
+        name=name,
+        probabilities=tuple(None if np.isnan(p) else float(p) for p in found),
+    )

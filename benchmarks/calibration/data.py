@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,13 +19,17 @@ from benchmarks.replay.text import lines_of
 from benchmarks.replay.types import Opportunity, Walk
 from benchmarks.resampling import Bools, Floats
 from benchmarks.summary import RunInfo
-from lsp_server.errors import UsageError
+from lsp_server.errors import StoreError, UsageError
+from lsp_server.score.evidence import Evidence
 from lsp_server.score.features import NAMES, features
+from lsp_server.score.model import shipped
 
 # Published logistic of a commercial assistant (2024): intercept, ln(1 + characters), mean
 # log-prob, mean log-prob of the runner-up tokens. Its term for the language is a constant here.
 _PUBLISHED = (2.98, -0.839, 1.503, -0.238)
 
+# Enough to tell what one takes.
+_N_TIMED = 500
 # Suggestions without log-probs have the worst score; as a feature that would dwarf all others.
 _LEAST_FEATURE = -100.0
 
@@ -82,6 +87,8 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
             what they are made of was not recorded.
         past: features of the developer's earlier decisions, (opportunities, features); None where
             nobody decided.
+        cost_us: what the server's score takes a suggestion, in microseconds; None where it cannot
+            be told.
     """
 
     name: str
@@ -94,6 +101,7 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     scores: dict[str, Floats]
     evidence: Floats | None = None
     past: Floats | None = None
+    cost_us: float | None = None
 
     @property
     def n_clusters(self) -> int:
@@ -196,8 +204,10 @@ def of_walks(
     recipe = msgspec.json.encode(
         [run.options, run.model_sha256, run.code, len(walks)], order="sorted"
     )
+    said = f"replay, {run.model or name}" + ("" if mode == "full" else f", suffix {mode}")
+    evidence = [o.suggestion.evidence for o in opportunities]
     return Decisions(
-        name=f"replay, {run.model}" if run.model else f"replay, {name}",
+        name=said,
         key=f"replay {hashlib.sha256(recipe).hexdigest()[:12]} {len(cases)}",
         clusters=tuple(walk.cluster for walk, _ in cases),
         shown=shown,
@@ -207,17 +217,31 @@ def of_walks(
             [[value(o) for _, value in _REPLAY_FEATURES] for o in opportunities], _LEAST_FEATURE
         ),
         scores=scores,
-        evidence=_evidence(opportunities, shown),
+        evidence=_numbers(evidence, shown),
+        cost_us=_cost_us([each for each in evidence if each is not None][:_N_TIMED]),
     )
 
 
-def _evidence(opportunities: Sequence[Opportunity], shown: Bools) -> Floats | None:
+def _numbers(evidence: Sequence[Evidence | None], shown: Bools) -> Floats | None:
     """What the server's score is made of; None unless it was recorded of all that was shown."""
-    found = [o.suggestion.evidence for o in opportunities]
-    if any(each is None for each, is_shown in zip(found, shown, strict=True) if is_shown):
+    if any(each is None for each, is_shown in zip(evidence, shown, strict=True) if is_shown):
         return None
     blank = (math.nan,) * len(NAMES)
-    return np.array([blank if each is None else features(each) for each in found])
+    return np.array([blank if each is None else features(each) for each in evidence])
+
+
+def _cost_us(evidence: Sequence[Evidence]) -> float | None:
+    """Microseconds that the server spends on the score of a suggestion: features and model."""
+    try:
+        model = shipped()
+    except StoreError:  # of another version: it is about to be fitted anew
+        return None
+    if not evidence:
+        return None
+    started_s = time.perf_counter()
+    for each in evidence:
+        model.probability(features(each))
+    return 1e6 * (time.perf_counter() - started_s) / len(evidence)
 
 
 def _published(row: _Row) -> float:

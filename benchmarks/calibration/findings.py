@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 
 from benchmarks.calibration.data import Decisions
-from benchmarks.calibration.measures import N_BINS, Quality
-from benchmarks.calibration.models import LOGISTIC, PAST, SCORE, TREES
+from benchmarks.calibration.measures import N_BINS, Quality, Thresholded
+from benchmarks.calibration.models import BELOW, LOGISTIC, PAST, SCORE, TREES
 from benchmarks.figures import Figure
 from benchmarks.replay.curve import GRID
 from benchmarks.replay.metrics import SCORES
@@ -37,11 +37,21 @@ PLAIN = SCORES["sum"]
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """One set of decisions and how well each score or model knew them before."""
+    """One set of decisions and how well each score or model knew them before.
+
+    Args:
+        decisions: what was decided.
+        qualities: of each score or model.
+        is_human: whether developers decided.
+        variants: of midfill's score with less than there is.
+        thresholded: what each of ``TARGETS`` gives.
+    """
 
     decisions: Decisions
     qualities: tuple[Quality, ...]
     is_human: bool
+    variants: tuple[Quality, ...] = ()
+    thresholded: tuple[Thresholded, ...] = ()
 
     def of(self, name: str) -> Quality:
         """The quality of one score or model."""
@@ -58,6 +68,8 @@ def findings(judged: Sequence[Judged], run: RunInfo) -> Summary:
             tables.append(_anchors(one))
             verdicts += _verdicts(one)
         else:
+            tables += [_targets(one)] if one.thresholded else []
+            tables += [_variants(one)] if one.variants else []
             verdicts += _replay_verdicts(one)
     return Summary(
         title="Calibration: is an accept known before it is shown?",
@@ -153,6 +165,51 @@ def _table(one: Judged) -> Table:
         note=f"{shown:,} shown of {len(one.decisions.shown):,} opportunities; acceptance at full "
         f"coverage is {show(base_rate(one.decisions), 'percent')}. A score alone ranks as it is; "
         "for ECE and Brier a logistic of that one score makes it a probability.",
+    )
+
+
+def _targets(one: Judged) -> Table:
+    """Whether a target is reached on files that the fit did not see."""
+    rows: list[tuple[Cell, ...]] = [
+        (show(each.target, "percent"), each.accepted, each.shown, each.kept)
+        for each in one.thresholded
+    ]
+    return Table(
+        title=f"What completion.target_acceptance gives, {one.decisions.name}",
+        columns=(
+            Column("target"),
+            Column("accepted of the shown", "percent"),
+            Column("shown of the suggestions", "percent"),
+            Column("shown of those that are right", "percent"),
+        ),
+        rows=tuple(rows),
+        note="The threshold is made of the probabilities alone, as in the server.",
+    )
+
+
+def _variants(one: Judged) -> Table:
+    """What the score rests on: whether more files or other features would change it."""
+    whole = msgspec.structs.replace(one.of(SCORE), name="all other files")
+    learning, others = one.variants[:-1], one.variants[-1:]
+    rows: list[tuple[Cell, ...]] = [
+        (each.name, each.ranking.auc, each.ece, _at(each, 0.1), _reaching(each, 0.92))
+        for each in (*learning, whole, *others)
+    ]
+    cost_us = one.decisions.cost_us
+    cost = f"The server spends {cost_us:.0f} µs on the score of a suggestion. " if cost_us else ""
+    return Table(
+        title=f"What {SCORE} rests on, {one.decisions.name}",
+        columns=(
+            Column("fitted to"),
+            Column("AUC", "number"),
+            Column("ECE", "percent"),
+            Column("accepted at 10 % coverage", "percent"),
+            Column("coverage at 92 % accepted", "percent"),
+        ),
+        rows=tuple(rows),
+        note=f"{cost}The last row does not know {len(BELOW)} features of what stands below the "
+        "cursor: in a replay that keeps it, that is the developer's next line, in an editor it "
+        "may be what new lines are written above.",
     )
 
 
@@ -259,10 +316,12 @@ def _reliability(one: Judged) -> Plot:
 
 def _notes(judged: Sequence[Judged]) -> tuple[str, ...]:
     notes = [
-        "Every probability comes from a fit that never saw the developer or file it is for. The "
-        "settings of the logistic and of the boosted trees are fixed in advance; those of "
-        f"{SCORE} and of the {PAST} were taken from a handful that were tried on such data, so "
-        "that their figures are a little too good. "
+        "Every probability comes from a fit that never saw the developer or file it is for, in any "
+        "of the runs. The settings of the logistic and of the boosted trees are fixed in advance; "
+        f"the share of trees in {SCORE}, and the size of the {PAST} and the spread of the "
+        "developers, are chosen anew in every fit, among the files or developers it is fitted to. "
+        "Which features there are was decided with an eye on such data, so that the figures of "
+        "these two are a little too good. "
         "Intervals are 95 %, from resamples of developers or files; resampling raises the "
         "expected calibration error, whose interval therefore lies high.",
     ]

@@ -10,8 +10,10 @@ from benchmarks.figures import Figure
 from benchmarks.replay.curve import Curve, curve
 from benchmarks.resampling import Bools, Floats, Resamples, figure, ratio
 from benchmarks.summary import Series
+from lsp_server.score.model import threshold
 
 N_BINS = 10
+TARGETS = (0.4, 0.5, 0.6, 0.7, 0.8)
 
 
 class Quality(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +32,50 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True):
     ece: Figure
     brier: Figure
     reliability: Series
+
+
+class Thresholded(msgspec.Struct, frozen=True, kw_only=True):
+    """What is shown where a share of the shown is to be accepted.
+
+    Args:
+        target: that share.
+        accepted: accepted / shown.
+        shown: shown / suggestions.
+        kept: accepted / suggestions that are right.
+    """
+
+    target: float
+    accepted: Figure
+    shown: Figure
+    kept: Figure
+
+
+def thresholded(
+    decisions: Decisions, probabilities: Floats, *, seed: int = 0
+) -> tuple[Thresholded, ...]:
+    """What each of ``TARGETS`` gives; the thresholds know the probabilities, not the outcomes.
+
+    Args:
+        decisions: what came of the suggestions.
+        probabilities: of an accept, from fits that did not see them; NaN where nothing was shown.
+        seed: of the resampling.
+    """
+    resamples = Resamples(decisions.clusters, seed=seed)
+    suggested = decisions.shown
+    right = decisions.accepted & suggested
+    known = np.where(suggested, probabilities, -1.0)
+    found = []
+    for target in TARGETS:
+        shown = known >= max(0.0, threshold(probabilities[suggested].tolist(), target))
+        found.append(
+            Thresholded(
+                target=target,
+                accepted=resamples.share(right & shown, shown),
+                shown=resamples.share(shown, suggested),
+                kept=resamples.share(right & shown, right),
+            )
+        )
+    return tuple(found)
 
 
 def quality(

@@ -20,30 +20,45 @@ from lsp_server.errors import UsageError
 from lsp_server.score.evidence import Evidence
 from lsp_server.score.features import NAMES, features
 from lsp_server.score.fit import Prior, logistic
-from lsp_server.score.model import Node, Provenance, ScoreModel, Tree
+from lsp_server.score.model import MOST_DEVIATIONS, Node, Provenance, ScoreModel, Tree
 
-# What has to be shown by much data: the log-probability of the line counts in full, everything else
-# only as far as it says more than that, a thousandth of the prior variance.
-_CORE = frozenset({"logprob_sum", "p_line", "logprob_end"})
-_REST_SCALE = 0.03
+# What counts in full: how sure the model is of the line and of its end, how long the line is,
+# whether it stands above already, and whether it fits what stands below. Everything else counts
+# only as far as it says more than that.
+CORE = frozenset(
+    {
+        *("logprob_sum", "p_line", "logprob_end", "p_end", "entropy_sum"),
+        *("log_chars", "log_tokens", "same_above"),
+        *("opens_nothing_below", "deeper_below"),
+    }
+)
+# By how much the prior of the rest is narrower. The mean of several fits knows more than any of
+# them, and nothing is to be chosen.
+RESTS = (0.05, 0.1, 0.2)
 # Fewer rows carry no trees.
-_N_FOR_TREES = 600
-# Fixed, not searched: about a thousand rows carry trees this shallow.
+N_FOR_TREES = 600
+# About a thousand rows carry trees this shallow; each split sees a part of the features.
 _TREES: dict[str, Any] = {
-    "max_depth": 3,
+    "max_depth": 2,
     "learning_rate": 0.05,
-    "max_iter": 80,
+    "max_iter": 150,
     "min_samples_leaf": 15,
     "l2_regularization": 5.0,
+    "max_features": 0.3,
     "early_stopping": False,
 }
-TREES_SHARE = 0.5
+# Of the trees in the log-odds.
+SHARES = (0.0, 0.3)
 _N_INNER = 5
 _N_QUANTILES = 201
 # Of the machine that replayed, always the same there, or of the file rather than the suggestion,
-# and the corpus has few files: the user's own fit may use them.
+# and the corpus has few files. And a replay takes at once what is right, so that what is left of a
+# suggestion while one types along was wrong there, and only there. The user's own fit may use them.
 _LEFT_OUT = frozenset(
-    {"log_latency", "other_files", "log_chars_before", "log_chars_after", "log_indent"}
+    {
+        *("log_latency", "other_files", "log_chars_before", "log_chars_after", "log_indent"),
+        "log_typed_of_it",
+    }
 )
 _PLATT = (Prior(1.0, 1.0), Prior(0.0, 1.0))
 
@@ -75,16 +90,16 @@ def rows_of(paths: Sequence[Path]) -> Rows:
     for path in paths:
         run, more = read_run(path, Walk)
         runs.append(run)
-        walks += more
+        # The modes of one run ask at the same places; another run may have another mode.
+        mode = metrics.main_mode(more)
+        walks += [walk for walk in more if walk.suffix == mode]
     return rows_of_walks(walks, tuple(runs))
 
 
 def rows_of_walks(walks: Sequence[Walk], runs: tuple[RunInfo, ...] = ()) -> Rows:
     """As ``rows_of``, for walks that are read already."""
     found: list[tuple[Evidence, bool, str]] = []
-    mode = metrics.main_mode(walks)
-    data = metrics.sample([walk for walk in walks if walk.suffix == mode])
-    for walk, opportunity in data.cases:
+    for walk, opportunity in metrics.sample(walks).cases:
         evidence = opportunity.suggestion.evidence
         if opportunity.suggestion.text and evidence is not None:
             found.append((evidence, metrics.matches(opportunity), walk.cluster))
@@ -118,6 +133,9 @@ def provenance(rows: Rows) -> Provenance:
 class ScoreFit:
     """The fit of the shipped model as a classifier, so that it can be judged like others.
 
+    Whether trees have a share is decided in the fit, by folds of the clusters it is fitted to:
+    whoever leaves clusters out of the fit leaves them out of that decision as well.
+
     Args:
         seed: of which clusters share a fold.
     """
@@ -128,32 +146,33 @@ class ScoreFit:
 
     def fit(self, values: Floats, accepted: Bools, clusters: Sequence[str]) -> ScoreFit:
         """Fit, and calibrate on folds that the fit did not see."""
-        folds = fold_numbers(clusters, _N_INNER, self._seed)
-        logits, grows = self._held_out(values, accepted, folds, False), False
-        if len(accepted) >= _N_FOR_TREES:
-            grown = self._held_out(values, accepted, folds, True)
-            # Trees are taken where they say more of rows that they did not see.
-            grows = _loss(grown, accepted) < _loss(logits, accepted)
-            logits = grown if grows else logits
-        slope, shift = _calibration(logits, accepted)
-        found = _uncalibrated(values, accepted, self._seed, grows)
-        probabilities = 1 / (1 + np.exp(-(slope * logits + shift)))
+        values = _used(values)
+        logits = self._held_out(values, accepted, fold_numbers(clusters, _N_INNER, self._seed))
+        share = min(logits, key=lambda share: _loss(logits[share], accepted))
+        slope, shift = _calibration(logits[share], accepted)
+        probabilities = 1 / (1 + np.exp(-(slope * logits[share] + shift)))
         quantiles = np.quantile(probabilities, np.linspace(0, 1, _N_QUANTILES))
         self.model = _changed(
-            found,
+            _uncalibrated(values, accepted, self._seed, share),
             slope=slope,
             shift=shift,
             quantiles=tuple(round(float(p), 5) for p in quantiles),
         )
         return self
 
-    def _held_out(self, values: Floats, accepted: Bools, folds: Any, grows: bool) -> Floats:
-        """Log-odds of each row from a fit that did not see its fold."""
-        logits = np.zeros(len(accepted))
+    def _held_out(self, values: Floats, accepted: Bools, folds: Any) -> dict[float, Floats]:
+        """Log-odds of each row from fits that did not see its fold, by the share of the trees."""
+        shares = SHARES if len(accepted) >= N_FOR_TREES else SHARES[:1]
+        logits = {share: np.zeros(len(accepted)) for share in shares}
         for fold in np.unique(folds):
             train, test = folds != fold, folds == fold
-            part = _uncalibrated(values[train], accepted[train], self._seed, grows)
-            logits[test] = [part.logit(row) for row in values[test].tolist()]
+            linear = _linear(values[train], accepted[train])
+            found = _standard(linear, values[test]) @ linear.weights + linear.bias
+            for share in shares:
+                logits[share][test] = (1 - share) * found
+                if share:
+                    grown = _grown(values[train], accepted[train], self._seed)
+                    logits[share][test] += share * grown.decision_function(values[test])
         return logits
 
     def predict_proba(self, values: Floats) -> Floats:
@@ -191,14 +210,30 @@ def _changed(model: ScoreModel, **fields: Any) -> ScoreModel:
     return msgspec.structs.replace(model, **fields)
 
 
-def _uncalibrated(values: Floats, accepted: Bools, seed: int, grows: bool) -> ScoreModel:
-    """A logistic, mixed with trees of the same rows where there are enough of them."""
-    with needed("The fit"):
-        from sklearn.ensemble import HistGradientBoostingClassifier
-        from sklearn.linear_model import LogisticRegression
+def _used(values: Floats) -> Floats:
+    """The features with those that say nothing here as zeros, which are never asked for."""
     used = np.array([name not in _LEFT_OUT for name in NAMES]) & ~np.isnan(values).all(axis=0)
-    # A column that is always the same is never asked for.
-    values = np.where(used, values, 0.0)
+    return np.where(used, values, 0.0)
+
+
+def _uncalibrated(values: Floats, accepted: Bools, seed: int, share: float) -> ScoreModel:
+    """A logistic, mixed with trees of the same rows where they have a share."""
+    found = _linear(values, accepted)
+    if not share:
+        return found
+    trees = _grown(values, accepted, seed)
+    return _changed(
+        found,
+        trees=exported(trees),
+        trees_bias=float(trees._baseline_prediction.ravel()[0]),
+        trees_share=share,
+    )
+
+
+def _linear(values: Floats, accepted: Bools) -> ScoreModel:
+    """A logistic: the mean of those with each of ``RESTS``."""
+    with needed("The fit"):
+        from sklearn.linear_model import LogisticRegression
     known = ~np.isnan(values)
     n_known = np.maximum(known.sum(axis=0), 1)
     means = np.where(known, values, 0.0).sum(axis=0) / n_known
@@ -211,24 +246,30 @@ def _uncalibrated(values: Floats, accepted: Bools, seed: int, grows: bool) -> Sc
         bias=0.0,
         provenance=Provenance(corpus="", n=0, n_accepted=0, date=""),
     )
-    standard = np.array([blank.standard(row) for row in values.tolist()])
-    # A smaller column needs a larger weight, which the same penalty holds down more.
-    strength = np.array([1.0 if name in _CORE else _REST_SCALE for name in NAMES])
-    linear = LogisticRegression(C=1.0, max_iter=2000).fit(standard * strength, accepted)
-    found = _changed(
-        blank,
-        weights=tuple(round(float(x), 6) for x in linear.coef_[0] * strength),
-        bias=float(linear.intercept_[0]),
-    )
-    if not grows:
-        return found
-    trees = HistGradientBoostingClassifier(random_state=seed, **_TREES).fit(values, accepted)
-    return _changed(
-        found,
-        trees=exported(trees),
-        trees_bias=float(trees._baseline_prediction.ravel()[0]),
-        trees_share=TREES_SHARE,
-    )
+    standard = _standard(blank, values)
+    weights, bias = np.zeros(len(NAMES)), 0.0
+    for rest in RESTS:
+        # A smaller column needs a larger weight, which the same penalty holds down more.
+        strength = np.array([1.0 if name in CORE else rest for name in NAMES])
+        linear = LogisticRegression(C=1.0, max_iter=2000).fit(standard * strength, accepted)
+        weights += linear.coef_[0] * strength / len(RESTS)
+        bias += float(linear.intercept_[0]) / len(RESTS)
+    return _changed(blank, weights=tuple(round(float(x), 6) for x in weights), bias=bias)
+
+
+def _standard(model: ScoreModel, values: Floats) -> Floats:
+    """``ScoreModel.standard`` of many rows."""
+    means, scales = np.array(model.means), np.array(model.scales)
+    known = ~np.isnan(values) & (scales > 0)
+    found = np.where(known, values - means, 0.0) / np.where(scales > 0, scales, 1.0)
+    return np.asarray(np.clip(found, -MOST_DEVIATIONS, MOST_DEVIATIONS))
+
+
+def _grown(values: Floats, accepted: Bools, seed: int) -> Any:
+    """Boosted trees."""
+    with needed("The fit"):
+        from sklearn.ensemble import HistGradientBoostingClassifier
+    return HistGradientBoostingClassifier(random_state=seed, **_TREES).fit(values, accepted)
 
 
 def exported(trees: Any) -> tuple[Tree, ...]:

@@ -219,7 +219,9 @@ def _of_neighbours(text: str, evidence: Evidence) -> tuple[float, ...]:
     """Whether the line fits the lines above and below."""
     whole = evidence.line_before + text
     ink = whole.strip()
-    above = evidence.before[: evidence.before.rfind("\n") + 1].rsplit("\n", _N_ABOVE + 1)[-_N_ABOVE - 1 :]
+    above = evidence.before[: evidence.before.rfind("\n") + 1].rsplit("\n", _N_ABOVE + 1)[
+        -_N_ABOVE - 1 :
+    ]
     below = evidence.after.split("\n", _N_BELOW + 1)[1 : _N_BELOW + 1]
     opens, deeper = _step_down(whole, evidence)
     around = "\n".join((*evidence.elsewhere, evidence.before, evidence.after))

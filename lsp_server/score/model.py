@@ -16,7 +16,7 @@ from lsp_server.score.features import NAMES, VERSION
 FORMAT = 1
 DATA_FILE = "model.json"
 # What is further from the mean says no more.
-_MOST_DEVIATIONS = 4.0
+MOST_DEVIATIONS = 4.0
 _MOST_LOGIT = 30.0
 
 
@@ -110,7 +110,7 @@ class ScoreModel(msgspec.Struct, frozen=True, kw_only=True):
             values: shape (n_features,).
         """
         return [
-            max(-_MOST_DEVIATIONS, min((value - mean) / scale, _MOST_DEVIATIONS))
+            max(-MOST_DEVIATIONS, min((value - mean) / scale, MOST_DEVIATIONS))
             if scale > 0 and value == value
             else 0.0
             for value, mean, scale in zip(values, self.means, self.scales, strict=True)
