@@ -146,7 +146,6 @@ class ScoreFit:
 
     def fit(self, values: Floats, accepted: Bools, clusters: Sequence[str]) -> ScoreFit:
         """Fit, and calibrate on folds that the fit did not see."""
-        values = _used(values)
         logits = self._held_out(values, accepted, fold_numbers(clusters, _N_INNER, self._seed))
         share = min(logits, key=lambda share: _loss(logits[share], accepted))
         slope, shift = _calibration(logits[share], accepted)
@@ -210,12 +209,6 @@ def _changed(model: ScoreModel, **fields: Any) -> ScoreModel:
     return msgspec.structs.replace(model, **fields)
 
 
-def _used(values: Floats) -> Floats:
-    """The features with those that say nothing here as zeros, which are never asked for."""
-    used = np.array([name not in _LEFT_OUT for name in NAMES]) & ~np.isnan(values).all(axis=0)
-    return np.where(used, values, 0.0)
-
-
 def _uncalibrated(values: Floats, accepted: Bools, seed: int, share: float) -> ScoreModel:
     """A logistic, mixed with trees of the same rows where they have a share."""
     found = _linear(values, accepted)
@@ -250,11 +243,15 @@ def _linear(values: Floats, accepted: Bools) -> ScoreModel:
     weights, bias = np.zeros(len(NAMES)), 0.0
     for rest in RESTS:
         # A smaller column needs a larger weight, which the same penalty holds down more.
-        strength = np.array([1.0 if name in CORE else rest for name in NAMES])
+        strength = np.array([_strength(name, rest) for name in NAMES])
         linear = LogisticRegression(C=1.0, max_iter=2000).fit(standard * strength, accepted)
         weights += linear.coef_[0] * strength / len(RESTS)
         bias += float(linear.intercept_[0]) / len(RESTS)
     return _changed(blank, weights=tuple(round(float(x), 6) for x in weights), bias=bias)
+
+
+def _strength(name: str, rest: float) -> float:
+    return 0.0 if name in _LEFT_OUT else 1.0 if name in CORE else rest
 
 
 def _standard(model: ScoreModel, values: Floats) -> Floats:
@@ -266,10 +263,12 @@ def _standard(model: ScoreModel, values: Floats) -> Floats:
 
 
 def _grown(values: Floats, accepted: Bools, seed: int) -> Any:
-    """Boosted trees."""
+    """Boosted trees; a column that is always the same is never asked for."""
     with needed("The fit"):
         from sklearn.ensemble import HistGradientBoostingClassifier
-    return HistGradientBoostingClassifier(random_state=seed, **_TREES).fit(values, accepted)
+    used = np.array([name not in _LEFT_OUT for name in NAMES]) & ~np.isnan(values).all(axis=0)
+    trees = HistGradientBoostingClassifier(random_state=seed, **_TREES)
+    return trees.fit(np.where(used, values, 0.0), accepted)
 
 
 def exported(trees: Any) -> tuple[Tree, ...]:

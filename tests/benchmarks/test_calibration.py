@@ -16,7 +16,7 @@ import pytest
 from benchmarks import __main__ as benchmarks
 from benchmarks.calibration import command
 from benchmarks.calibration.data import Decisions, human, of_walks, replayed
-from benchmarks.calibration.measures import quality
+from benchmarks.calibration.measures import TARGETS, quality, thresholded
 from benchmarks.calibration.models import LOGISTIC, TREES, cross_fit, predictors
 from benchmarks.records import RunFile
 from benchmarks.replay.types import Walk
@@ -188,6 +188,29 @@ def test_overconfidence_is_a_calibration_error() -> None:
 
     assert found.ece.value == pytest.approx(0.499)
     assert found.ranking.auc.value == 0.5
+
+
+def test_targets_are_reached_by_probabilities_that_are_true() -> None:
+    """So many of the shown are accepted, and what is not shown is counted as lost."""
+    chance = random.Random(7)
+    probabilities = [chance.random() for _ in range(4000)]
+    accepted = [int(chance.random() < p) for p in probabilities]
+    found = thresholded(known(probabilities, accepted, "abcd" * 1000), np.array(probabilities))
+
+    assert [each.target for each in found] == list(TARGETS)
+    for each in found:
+        assert each.accepted.value == pytest.approx(max(each.target, 0.5), abs=0.03)
+    # All together are good enough for the lowest ones: nothing is held back.
+    assert found[0].shown.value == found[0].kept.value == 1
+    kept = [each.kept.value for each in found]
+    assert kept == sorted(kept, reverse=True)
+    assert kept[-1] < 0.75
+
+
+def test_targets_of_overconfident_probabilities_are_missed() -> None:
+    """Which is what the table is there to show."""
+    found = thresholded(known([0.9] * 20, [0, 1] * 10, "abcd" * 5), np.array([0.9] * 20))
+    assert found[-1].accepted.value == 0.5
 
 
 def test_models_learn_what_is_there(tmp_path: Path) -> None:

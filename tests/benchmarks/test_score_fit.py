@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from benchmarks.calibration import past, score
-from benchmarks.calibration.data import of_walks
-from benchmarks.calibration.models import SCORE, cross_fit
+from benchmarks.calibration.data import Decisions, of_walks
+from benchmarks.calibration.models import SCORE, VARIANTS, Pool, Variant, cross_fit, predictors
 from benchmarks.calibration.score import ScoreFit, exported
 from benchmarks.replay.types import Walk
 from lsp_server.errors import UsageError
@@ -35,7 +35,7 @@ def scored_walks(n: int = 24, seed: int = 5) -> list[Walk]:
             right = chance.random() < np.exp(2 * logprob)
             text = "value = compute(first)" if right else "other(wrong)"
             one = opportunity(line=line, target="value = compute(first)", text=text)
-            known = evidence(text, logprob, logprob / 2, end_logprob=-0.1)
+            known = evidence(text, logprob, logprob / 2, end_logprob=-0.1, latency_ms=9.0 * line)
             suggestion = msgspec.structs.replace(one.suggestion, evidence=known)
             opportunities.append(msgspec.structs.replace(one, suggestion=suggestion))
         walks.append(walk(opportunities, file=f"f{number}.py"))
@@ -58,17 +58,37 @@ def test_trees_say_what_scikit_learn_says() -> None:
 
 
 def test_the_logistic_says_what_scikit_learn_says() -> None:
-    """The weights that are shipped, for standardised features, with the same penalty."""
+    """The weights that are shipped are the mean of its own, of fits that shrink the rest more."""
     linear = pytest.importorskip("sklearn.linear_model")
     rows = score.rows_of_walks(scored_walks())
-    model = score._uncalibrated(rows.features, rows.accepted, 1, False)
+    model = score._linear(rows.features, rows.accepted)
     standard = np.array([model.standard(row) for row in rows.features.tolist()])
-    strength = np.array([1.0 if name in score._CORE else score._REST_SCALE for name in NAMES])
-    theirs = linear.LogisticRegression(C=1.0, max_iter=2000)
-    theirs.fit(standard * strength, rows.accepted)
+    theirs = np.zeros(len(standard))
+    for rest in score.RESTS:
+        strength = np.array([score._strength(name, rest) for name in NAMES])
+        fitted = linear.LogisticRegression(C=1.0, max_iter=2000)
+        fitted.fit(standard * strength, rows.accepted)
+        theirs += fitted.decision_function(standard * strength) / len(score.RESTS)
     ours = [model.logit(row) for row in rows.features.tolist()]
-    assert ours == pytest.approx(theirs.decision_function(standard * strength), abs=1e-3)
+    assert ours == pytest.approx(theirs, abs=1e-3)
     assert model.trees == ()
+
+
+def test_many_rows_are_standardised_as_one_is() -> None:
+    """The fit standardises all rows at once, the server one; both say the same."""
+    rows = score.rows_of_walks(scored_walks(8))
+    model = score._linear(rows.features, rows.accepted)
+    values = rows.features.copy()
+    values[0], values[1, ::2], values[2, ::2] = np.nan, 1e9, -1e9
+    ours = [model.standard(row) for row in values.tolist()]
+    assert score._standard(model, values).tolist() == pytest.approx(ours)
+
+
+def test_what_counts_in_full_are_features() -> None:
+    """A name that is no feature would count for nothing, and nobody would see it."""
+    assert set(NAMES) >= score.CORE
+    assert set(NAMES) >= score._LEFT_OUT
+    assert not score.CORE & score._LEFT_OUT
 
 
 def test_trees_are_taken_where_they_say_more() -> None:
@@ -83,7 +103,7 @@ def test_trees_are_taken_where_they_say_more() -> None:
         model = ScoreFit(1).fit(values[:n], outcomes[:n], clusters[:n]).model
         assert model is not None
         assert bool(model.trees) == has_trees
-        assert model.trees_share == (score.TREES_SHARE if has_trees else 0.0)
+        assert (model.trees_share > 0) == has_trees
 
 
 def test_a_fit_is_calibrated_and_ranks() -> None:
@@ -96,6 +116,87 @@ def test_a_fit_is_calibrated_and_ranks() -> None:
     assert decisions.accepted[sure].mean() > decisions.accepted[~sure].mean() + 0.3
 
 
+def test_a_file_is_left_out_of_all_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two runs ask at the same places: what one says of a file would give the other away."""
+    runs = [
+        of_walks(scored_walks(6, seed), made_up_run(code=f"c{seed}"), name="x") for seed in (1, 2)
+    ]
+    seen: list[tuple[set[str], int]] = []
+
+    class Fit(ScoreFit):
+        def fit(self, values: Any, accepted: Any, clusters: Any) -> ScoreFit:
+            seen.append((set(clusters), len(accepted)))
+            return super().fit(values, accepted, clusters)
+
+    monkeypatch.setattr("benchmarks.calibration.models.ScoreFit", Fit)
+    pool = Pool(runs, 1)
+    found = [pool.probabilities(run) for run in runs]
+
+    # Six fits for both: five files of ten suggestions, of two runs.
+    assert [(len(files), n) for files, n in seen] == [(5, 100)] * 6
+    assert [len(each) for each in found] == [60, 60]
+    assert not np.array_equal(found[0], found[1])
+
+
+def test_a_run_alone_is_a_pool_of_one() -> None:
+    """The score is judged the same whether it is named alone or with a run without evidence."""
+    alone = of_walks(scored_walks(6), made_up_run(), name="x")
+    other = of_walks(many_walks(), made_up_run(code="other"), name="y")
+    mine = predictors(alone, 1)[SCORE]()
+    assert np.array_equal(mine, predictors(alone, 1, Pool([alone, other], 1))[SCORE]())
+    assert SCORE not in predictors(other, 1, Pool([alone, other], 1))
+
+
+def test_variants_know_less() -> None:
+    """A learning curve has fewer files; what stands below the cursor can be left out."""
+    decisions = of_walks(scored_walks(40), made_up_run(), name="x")
+    pool = Pool([decisions], 1)
+    assert list(pool.variants(decisions)) == list(VARIANTS)
+    assert not Pool([], 1).variants(of_walks(scored_walks(6), made_up_run(), name="y"))
+    whole = pool.probabilities(decisions)
+    # The suggestions here differ by their log-probs alone.
+    blind = Variant(without=frozenset(name for name in NAMES if "log" not in name))
+    without = frozenset({*NAMES}) - {"has_digit"}
+    nothing = pool.probabilities(decisions, Variant(without=without))
+    assert np.ptp(whole) > 0.3
+    assert np.ptp(pool.probabilities(decisions, blind)) > 0.3
+    assert np.ptp(nothing) < 0.2
+
+
+def test_a_share_of_the_files_is_what_a_fit_sees() -> None:
+    """Each fold draws its own; the file that is judged is in none."""
+    seen: list[set[float]] = []
+
+    class ByHeart:
+        def fit(self, features: Any, outcomes: Any) -> ByHeart:
+            seen.append(set(features[:, 0]))
+            return self
+
+        def predict_proba(self, features: Any) -> Any:
+            assert not set(features[:, 0]) & seen[-1]
+            return np.full((len(features), 2), 0.5)
+
+    numbers = np.arange(200.0)
+    decisions = Decisions(
+        name="invented", key="invented", clusters=tuple(str(n // 5) for n in range(200)),
+        shown=np.ones(200, dtype=np.bool_), accepted=numbers % 2 == 0,
+        feature_names=("number",), features=numbers[:, None], scores={},
+    )  # fmt: skip
+    cross_fit(decisions, decisions.features, ByHeart, 1, n_folds=10, share=0.25)
+    assert len(seen) == 10
+    assert all(20 <= len(each) <= 50 for each in seen)
+    assert len({frozenset(each) for each in seen}) == 10
+
+
+def test_each_run_has_its_own_mode(tmp_path: Path) -> None:
+    """What is fitted to is the main suffix mode of each run, not of all of them together."""
+    full, empty = scored_walks(4, 1), scored_walks(4, 2)
+    empty = [msgspec.structs.replace(one, suffix="empty") for one in empty]
+    both = [write_run(tmp_path / "a.jsonl", full), write_run(tmp_path / "b.jsonl", empty)]
+    assert len(score.rows_of(both).accepted) == 80
+    assert len(score.rows_of([write_run(tmp_path / "c.jsonl", [*full, *empty])]).accepted) == 40
+
+
 def test_a_run_without_evidence_has_no_score_to_judge() -> None:
     """Runs of before are judged as before."""
     assert of_walks(many_walks(), made_up_run(), name="old").evidence is None
@@ -104,7 +205,7 @@ def test_a_run_without_evidence_has_no_score_to_judge() -> None:
 def test_the_command_writes_a_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With where it comes from; what the machine's speed says is left out."""
+    """With where it comes from; what the machine's speed says has no weight."""
     run = write_run(tmp_path / "r.jsonl", scored_walks())
     target = tmp_path / "model.json"
     assert run_command(monkeypatch, f"--runs={run}", f"--fit={target}") == 0
@@ -112,7 +213,8 @@ def test_the_command_writes_a_model(
     assert model.provenance.n == 240
     assert model.provenance.model_sha256 == made_up_run().model_sha256
     assert model.weights[NAMES.index("log_latency")] == 0
-    assert model.scales[NAMES.index("log_latency")] == 0
+    # The user's own fit may use it.
+    assert model.scales[NAMES.index("log_latency")] > 0
     assert len(model.quantiles) > 100
     assert "240 suggestions" in capsys.readouterr().out
 
@@ -162,9 +264,53 @@ def test_developers_do_not_mix() -> None:
 
 
 def test_who_accepts_more_than_expected() -> None:
-    """The surprise is above zero from the next decision on, and fades."""
-    expected = np.full(4, 0.5)
-    accepted = np.array([True, False, False, False])
-    found = past._surprises(expected, accepted, np.array(list("aaaa")))
-    assert found[0, 0] == 0
-    assert found[1, 0] > 0 > found[3, 0]
+    """The log-odds rise with what went against them before, and never by what comes later."""
+    logits = np.array([0.0, -1.0, -1.0, -1.0])
+    accepted = np.array([True, True, False, False])
+    found = past.shifted(logits, accepted, np.array(list("aaaa")), 0.5)
+    assert found[0] == logits[0]
+    assert found[2] > found[1] > logits[1]
+    assert found[3] < found[2]
+    later = past.shifted(logits, ~accepted, np.array(list("aaaa")), 0.5)
+    assert later[0] == found[0]
+    other = past.shifted(logits, accepted, np.array(list("aabb")), 0.5)
+    assert other[2] == logits[2]
+
+
+def test_the_shift_is_the_likeliest_one() -> None:
+    """Where the surprise and the pull to zero are level; without a spread nothing moves."""
+    logits, accepted = np.array([0.3, -0.2, 0.1]), np.array([True, True, False])
+    shift = past._likeliest_shift(logits, accepted, 0.4, 0.0)
+    p = 1 / (1 + np.exp(-(logits + shift)))
+    assert (accepted - p).sum() == pytest.approx(shift / 0.4**2, abs=1e-5)
+    assert (past.shifted(logits, accepted, np.array(list("aaa")), 0.0) == logits).all()
+
+
+def test_settings_are_chosen_among_other_developers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is judged has no say in how the past is used."""
+    monkeypatch.setattr(past, "_N_BAGGED", 1)
+    monkeypatch.setattr(past, "_TREES", ((1, 10),))
+    chance = np.random.default_rng(3)
+    values, accepted = chance.normal(size=(120, 3)), chance.random(120) < 0.4
+    names = [str(number // 20) for number in range(120)]
+    asked: list[int] = []
+
+    def choose(values: Any, accepted: Any, developers: Any, seed: int) -> past.Settings:
+        asked.append(len(set(developers)))
+        return past.Settings(1, 10, 0.4)
+
+    monkeypatch.setattr(past, "choose", choose)
+    found = past.with_history(values, values[:, :1], accepted, names, 25, 1)
+    assert asked == [5] * 6
+    assert ((found > 0) & (found < 1)).all()
+
+
+def test_a_spread_is_chosen_where_developers_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two who take nearly everything and two who take hardly anything."""
+    monkeypatch.setattr(past, "_N_BAGGED", 1)
+    monkeypatch.setattr(past, "_TREES", ((1, 10),))
+    chance = np.random.default_rng(4)
+    names = np.array(list("abcd")).repeat(60)
+    accepted = chance.random(240) < np.where(names < "c", 0.85, 0.15)
+    chosen = past.choose(chance.normal(size=(240, 2)), accepted, names, 1)
+    assert chosen.spread == max(past._SPREADS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 
 from lsp_server.score.evidence import Evidence, Past, Token
@@ -98,6 +99,63 @@ def test_brackets_and_ends() -> None:
     assert values(evidence("x))"))["balanced"] == 0.0
     assert values(evidence("f(')')"))["balanced"] == 1.0
     assert values(evidence("if x:"))["ends_colon"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "below", "opens", "deeper"),
+    [
+        ("", "if ready:", "    go()", 0, 0),
+        ("", "if ready:", "go()", 1, 0),
+        ("x = ", "compute(", "    first,", 0, 0),
+        ("x = ", "compute(", "y = 1", 1, 0),
+        ("return sel", "f", "    first,", 0, 1),
+        ("", "go()  # see (", "stay()", 0, 0),
+        ("", "go(')')", "stay()", 0, 0),
+        ("d = {'a'", ": 1}", "stay()", 0, 0),
+        ("", "total", "    .sum()", 0, 0),
+    ],
+)
+def test_what_stands_below_answers_what_the_line_opens(
+    before: str, text: str, below: str, opens: float, deeper: float
+) -> None:
+    """A block or bracket goes on deeper, and nothing else does; strings and comments aside."""
+    found = values(evidence(text, line_before=before, before=before, next_line=below))
+    assert (found["opens_nothing_below"], found["deeper_below"]) == (opens, deeper)
+
+
+def test_within_brackets_words_go_on() -> None:
+    """A condition in brackets may stand deeper than what it belongs to."""
+    inside = values(evidence("first", next_line="    if ready", open_brackets="("))
+    outside = values(evidence("first", next_line="    if ready", open_brackets=""))
+    assert (inside["deeper_below"], outside["deeper_below"]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("fields", [{"next_line": "  "}, {"language": "ruby", "next_line": "x"}])
+def test_what_nothing_is_known_of_below(fields: dict[str, str]) -> None:
+    """At the end of a file, and where blocks need no bracket, neither is told."""
+    known = msgspec.structs.replace(evidence("if ready:"), **fields)
+    assert math.isnan(values(known)["opens_nothing_below"])
+    assert math.isnan(values(known)["deeper_below"])
+
+
+def test_lines_nearby() -> None:
+    """The same line just above or below, a blank line below, and what was never called before."""
+    before = "go(1)\nstop(2)\n" + "x = 1\n" * 6
+    found = values(evidence("go(1)", before=before, after="\n\ngo(1)\n"))
+    assert (found["same_above"], found["same_below"], found["blank_below"]) == (0, 1, 1)
+    near = values(evidence("x = 1", before=before, after="\nstop(2)\n"))
+    assert (near["same_above"], near["same_below"], near["blank_below"]) == (1, 0, 0)
+    assert values(evidence("go(leave(1))", before=before))["n_new_calls"] == 1
+
+
+def test_what_the_line_is_made_of() -> None:
+    """Dots, commas, calls, and imports."""
+    found = values(evidence("a.b(c, d.e)", line_before="x = "))
+    assert found["log_dots"] == pytest.approx(math.log(3))
+    assert found["log_commas"] == found["log_calls"] == pytest.approx(math.log(2))
+    assert found["log_line_chars"] == pytest.approx(math.log(16))
+    assert found["is_import"] == 0.0
+    assert values(evidence("ort os", line_before="imp"))["is_import"] == 1.0
 
 
 def test_recent_accepts_weigh_more() -> None:
