@@ -142,7 +142,7 @@ def with_history(
         for fold in np.unique(folds):
             train, test = folds != fold, folds == fold
             chosen = choose(values[train], accepted[train], names[train], seed)
-            logits = _grown(values, accepted, train, test, chosen, seed)
+            logits = _grown(values, accepted, train, test, chosen, seed, n_fits=_N_BAGGED)
             known = shifted(logits, accepted[test], names[test], chosen.spread)
             found[test] = 1 / (1 + np.exp(-known))
     return found
@@ -201,13 +201,19 @@ def _likeliest_shift(logits: Floats, accepted: Bools, spread: float, start: floa
 
 
 def _grown(
-    values: Floats, accepted: Bools, train: Bools, test: Bools, settings: Settings, seed: int
+    values: Floats,
+    accepted: Bools,
+    train: Bools,
+    test: Bools,
+    settings: Settings,
+    seed: int,
+    n_fits: int = 1,
 ) -> Floats:
-    """Log-odds of the rows of ``test`` by trees of those of ``train``: the mean of a few fits."""
+    """Log-odds of the rows of ``test`` by trees of those of ``train``: the mean of some fits."""
     with needed("The fit"):
         from sklearn.ensemble import HistGradientBoostingClassifier
     logits = np.zeros(int(np.count_nonzero(test)))
-    for number in range(_N_BAGGED):
+    for number in range(n_fits):
         # Each split sees a part of the features: there are twice as many as without the past,
         # for the same thousand rows.
         trees = HistGradientBoostingClassifier(
@@ -221,5 +227,5 @@ def _grown(
             random_state=seed + number,
         )
         trees.fit(values[train], accepted[train])
-        logits += trees.decision_function(values[test]) / _N_BAGGED
+        logits += trees.decision_function(values[test]) / n_fits
     return logits

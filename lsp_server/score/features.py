@@ -217,11 +217,11 @@ def _of_names(text: str, evidence: Evidence) -> tuple[float, ...]:
 
 def _of_neighbours(text: str, evidence: Evidence) -> tuple[float, ...]:
     """Whether the line fits the lines above and below."""
-    whole = evidence.line_before + text
+    head, whole = evidence.before[: evidence.before.rfind("\n") + 1], evidence.line_before + text
+    if _begins_anew(evidence.text):
+        head, whole = f"{evidence.before}\n", text
     ink = whole.strip()
-    above = evidence.before[: evidence.before.rfind("\n") + 1].rsplit("\n", _N_ABOVE + 1)[
-        -_N_ABOVE - 1 :
-    ]
+    above = head.rsplit("\n", _N_ABOVE + 1)[-_N_ABOVE - 1 :]
     below = evidence.after.split("\n", _N_BELOW + 1)[1 : _N_BELOW + 1]
     opens, deeper = _step_down(whole, evidence)
     around = "\n".join((*evidence.elsewhere, evidence.before, evidence.after))
@@ -235,6 +235,11 @@ def _of_neighbours(text: str, evidence: Evidence) -> tuple[float, ...]:
         float(long and ink in map(str.strip, below)),
         float(sum(f"{name}(" not in around for name in called)),
     )
+
+
+def _begins_anew(text: str) -> bool:
+    """Whether a suggestion leaves the cursor's line as it is."""
+    return "\n" in text[: len(text) - len(text.lstrip())]
 
 
 def _step_down(line: str, evidence: Evidence) -> tuple[float, float]:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as benchmarks
-from benchmarks.calibration import command
+from benchmarks.calibration import command, past
 from benchmarks.calibration.data import Decisions, human, of_walks, replayed
 from benchmarks.calibration.measures import TARGETS, quality, thresholded
 from benchmarks.calibration.models import LOGISTIC, TREES, cross_fit, predictors
@@ -224,7 +224,8 @@ def test_models_learn_what_is_there(tmp_path: Path) -> None:
 
 
 def run_command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """Run ``python -m benchmarks calibration``."""
+    """Run ``python -m benchmarks calibration``, with trees that are grown in a moment."""
+    monkeypatch.setattr(past, "_TREES", ((1, 10), (2, 10)))
     monkeypatch.setattr("sys.argv", ["benchmarks", "calibration", *arguments])
     return benchmarks.main()
 

@@ -123,6 +123,14 @@ def test_what_stands_below_answers_what_the_line_opens(
     assert (found["opens_nothing_below"], found["deeper_below"]) == (opens, deeper)
 
 
+def test_a_suggestion_may_begin_in_the_next_line() -> None:
+    """What is judged is then that line, and the cursor's line is one of those above."""
+    fields = {"line_before": "if ready:", "before": "if ready:", "next_line": "stop()"}
+    found = values(evidence("\n    go()", **fields))
+    assert (found["opens_nothing_below"], found["same_above"]) == (0.0, 0.0)
+    assert values(evidence("\nif ready:", **fields))["same_above"] == 1.0
+
+
 def test_within_brackets_words_go_on() -> None:
     """A condition in brackets may stand deeper than what it belongs to."""
     inside = values(evidence("first", next_line="    if ready", open_brackets="("))
