@@ -12,7 +12,8 @@ import re
 
 import msgspec
 
-from context.outline import Definition, definitions, flatten
+from context.outline import Definition, flatten
+from context.reader import definitions
 from context.syntax import SyntaxTree
 from context.types import SourceFile
 

@@ -7,15 +7,17 @@ shown from a unit boundary (a definition, a statement) that moves only in coarse
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterator
+from heapq import merge
 from itertools import chain
 
 from context.behind import definitions_behind
 from context.budget import cut_left, cut_right, estimate_tokens, fitting_head
-from context.imports import import_ranges
+from context.definitions import Definitions
 from context.outline import (
     Definition,
     instance_attributes,
-    line_end,
     line_start,
     signature,
 )
@@ -44,9 +46,9 @@ def gather(file: SourceFile, tree: SyntaxTree | None, cursor: int, budget: Budge
         budget: upper bounds in (estimated) tokens.
     """
     root = tree.root if tree is not None else None
-    defs = tree.definitions if tree is not None else []
+    definitions = tree.definitions if tree is not None else None
     return FileContext(
-        prefix=tuple(_prefix(file, tree, defs, cursor, budget.n_prefix_tokens)),
+        prefix=tuple(_prefix(file, definitions, cursor, budget.n_prefix_tokens)),
         suffix=tuple(_suffix(file, cursor, budget.n_suffix_tokens)),
         scope=cursor_scope(file, root, cursor),
     )
@@ -56,11 +58,7 @@ def gather(file: SourceFile, tree: SyntaxTree | None, cursor: int, budget: Budge
 
 
 def _prefix(
-    file: SourceFile,
-    tree: SyntaxTree | None,
-    defs: list[Definition],
-    cursor: int,
-    n_tokens: int,
+    file: SourceFile, definitions: Definitions | None, cursor: int, n_tokens: int
 ) -> list[Snippet]:
     data = file.data
     # Text that cannot fit is not counted in full.
@@ -69,7 +67,7 @@ def _prefix(
         and estimate_tokens(_decode(data[:cursor])) <= n_tokens
     ):
         return [_snippet(file, 0, cursor, "before_cursor")]
-    start = _window_start(file, tree, defs, cursor, n_tokens)
+    start = _window_start(file, definitions, cursor, n_tokens)
     window = _decode(data[start:cursor])
     text = cut_left(window, n_tokens)
     cut = len(window[: len(window) - len(text)].encode("utf-8", "replace"))
@@ -78,8 +76,8 @@ def _prefix(
     n_left = n_tokens - estimate_tokens(text)
     # The outline's share must not follow every keystroke either.
     n_outline = min(n_left, int(n_tokens * (1 - _WINDOW_SHARE)))
-    head = _head(file, tree, defs, start, cursor, n_outline)
-    enclosing = _innermost(defs, cursor)
+    head = _head(file, definitions, start, cursor, n_outline)
+    enclosing = _innermost(definitions, cursor)
     if enclosing is not None and start < enclosing.start_byte:
         middle = enclosing.start_byte
         return [
@@ -92,29 +90,24 @@ def _prefix(
 
 
 def _window_start(
-    file: SourceFile,
-    tree: SyntaxTree | None,
-    defs: list[Definition],
-    cursor: int,
-    n_tokens: int,
+    file: SourceFile, definitions: Definitions | None, cursor: int, n_tokens: int
 ) -> int:
     """The earliest boundary from which the text up to the cursor fits its share."""
     data = file.data
     step = max(1, int(n_tokens * _STEP_SHARE))
     n_window = int(n_tokens * _WINDOW_SHARE)
-    boundaries = _boundaries(file, tree, defs, cursor, cursor - _MAX_TOKEN_BYTES * n_tokens)
-    best = line_start(data, cursor)
-    used = estimate_tokens(_decode(data[best:cursor]))
-    end = best
-    for boundary in reversed(boundaries):
-        if boundary >= end:
+    end = line_start(data, cursor)
+    used = estimate_tokens(_decode(data[end:cursor]))
+    best: int | None = None
+    for boundary in _boundaries(data, definitions, cursor, n_tokens):
+        if boundary > end:
             continue
         used += estimate_tokens(_decode(data[boundary:end]))
         # Rounded up, so that the answer changes once per step and not with every token.
-        if -(-used // step) * step > n_window:
+        if boundary < end and -(-used // step) * step > n_window:
             break
         best = end = boundary
-    return best if best in boundaries else _line_window_start(data, cursor, n_window)
+    return _line_window_start(data, cursor, n_window) if best is None else best
 
 
 def _line_window_start(data: bytes, cursor: int, n_tokens: int) -> int:
@@ -132,62 +125,49 @@ def _line_window_start(data: bytes, cursor: int, n_tokens: int) -> int:
 
 
 def _boundaries(
-    file: SourceFile,
-    tree: SyntaxTree | None,
-    defs: list[Definition],
-    cursor: int,
-    earliest: int,
-) -> list[int]:
-    """Byte offsets before the cursor where a window may start, in order.
+    data: bytes, definitions: Definitions | None, cursor: int, n_tokens: int
+) -> Iterator[int]:
+    """Byte offsets before the cursor where a window may start, the last one first.
 
     Args:
-        file: the text.
-        tree: its syntax tree.
-        defs: its definitions.
+        data: the text.
+        definitions: of the file.
         cursor: byte offset.
-        earliest: those before this one are too far off to matter.
+        n_tokens: those from which it takes more tokens up to the cursor do not matter.
     """
-    data = file.data
-    found = {0}
-    if tree is not None:
-        for node in tree.top:
-            if earliest <= node.start_byte < cursor:
-                found.add(line_start(data, node.start_byte))
-        for definition in defs:
-            if earliest <= definition.start_byte < cursor:
-                found.add(definition.start_byte)
-    enclosing = _innermost(defs, cursor)
-    first = enclosing.start_byte if enclosing is not None else max(found)
+    units = {0}
+    if definitions is not None:
+        earliest = max(0, cursor - _MAX_TOKEN_BYTES * n_tokens)
+        begins = definitions.begins
+        within = begins[bisect_left(begins, earliest) : bisect_left(begins, cursor)]
+        units.update(line_start(data, begin) for begin in within)
+        near = (definition.start_byte for definition in definitions.near(earliest, cursor))
+        units.update(start for start in near if earliest <= start < cursor)
+    enclosing = _innermost(definitions, cursor)
     # Inside a long function, or where there is no tree: every sixteenth line.
-    at = first
-    count = 0
-    while at < cursor:
-        if count % _LINE_STEP == 0:
-            found.add(at)
-        at = line_end(data, at + 1)
-        count += 1
-    if tree is None:
-        starts = [0]
-        while (end := data.find(b"\n", starts[-1])) >= 0 and end + 1 < cursor:
-            starts.append(end + 1)
-        found.update(starts[::_LINE_STEP])
-    return sorted(found)
+    first = enclosing.start_byte if enclosing is not None else max(units)
+    return merge(sorted(units, reverse=True), _steps(data, first, cursor), reverse=True)
+
+
+def _steps(data: bytes, first: int, cursor: int) -> Iterator[int]:
+    """Every sixteenth line's start from a first one up to the cursor, the last one first."""
+    end = cursor - 1
+    for row in reversed(range(data.count(b"\n", first, max(0, end)) + (first < cursor))):
+        start = max(first, data.rfind(b"\n", first, max(0, end)) + 1)
+        if row % _LINE_STEP == 0:
+            yield start
+        end = start - 1
 
 
 def _head(
-    file: SourceFile,
-    tree: SyntaxTree | None,
-    defs: list[Definition],
-    start: int,
-    cursor: int,
-    n_tokens: int,
+    file: SourceFile, definitions: Definitions | None, start: int, cursor: int, n_tokens: int
 ) -> list[Snippet]:
     """Imports and outlines of what stands before the window."""
-    if tree is None or n_tokens <= 0:
+    if definitions is None or n_tokens <= 0:
         return []
     pieces: list[Snippet] = []
     n_imports = int(n_tokens * _IMPORT_SHARE)
-    for begin, end in import_ranges(tree.top, file.data):
+    for begin, end in definitions.imports():
         if end > start:
             break
         snippet = _snippet(file, begin, end, "imports", score=0.8)
@@ -196,20 +176,20 @@ def _head(
             break
         pieces.append(snippet)
         n_tokens -= estimate_tokens(snippet.text)
-    return pieces + _outlines(file, defs, start, cursor, n_tokens)
+    return pieces + _outlines(file, definitions, start, cursor, n_tokens)
 
 
 def _outlines(
-    file: SourceFile, defs: list[Definition], start: int, cursor: int, n_tokens: int
+    file: SourceFile, definitions: Definitions, start: int, cursor: int, n_tokens: int
 ) -> list[Snippet]:
     """Outlines of the definitions before ``start``; the nearest win, the enclosing class first."""
     data = file.data
     enclosing: list[Snippet] = []
     others: list[Definition] = []
-    for definition in defs:
+    for definition in definitions.near(start, cursor):
         if definition.start_byte >= start:
             break
-        around = definition.start_byte < start and definition.end_byte > cursor
+        around = definition.end_byte > cursor
         if definition.kind == "class" and around:
             enclosing.append(
                 _outline(file, definition, signature(definition, data).rstrip(), score=0.9)
@@ -221,9 +201,10 @@ def _outlines(
             header = data[definition.start_byte : definition.header_end]
             enclosing.append(_outline(file, definition, _decode(header), score=0.9))
     # Made one by one, since only the nearest fit.
-    nearest = (_outline(file, d, signature(d, data).rstrip()) for d in reversed(others))
+    nearest = chain(reversed(others), definitions.above(start))
+    outlines = (_outline(file, d, signature(d, data).rstrip()) for d in nearest)
     chosen: dict[int, Snippet] = {}
-    for snippet in chain(enclosing, nearest):
+    for snippet in chain(enclosing, outlines):
         if snippet.start_byte in chosen:
             continue
         cost = estimate_tokens(snippet.text)
@@ -287,9 +268,10 @@ def _suffix(file: SourceFile, cursor: int, n_tokens: int) -> list[Snippet]:
 # -- helpers -----------------------------------------------------------------------------
 
 
-def _innermost(defs: list[Definition], cursor: int) -> Definition | None:
+def _innermost(definitions: Definitions | None, cursor: int) -> Definition | None:
     """The innermost definition that holds the cursor."""
-    holding = [d for d in defs if d.start_byte <= cursor < d.end_byte and d.kind != "constant"]
+    near = definitions.near(cursor, cursor) if definitions is not None else []
+    holding = [d for d in near if d.start_byte <= cursor < d.end_byte and d.kind != "constant"]
     return holding[-1] if holding else None
 
 

@@ -1,27 +1,15 @@
-"""Definitions of a file, and what they look like without their bodies."""
+"""Definitions, and what they look like without their bodies."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable
 
 import msgspec
-import tree_sitter
 
-_BLOCKS = frozenset({"if_statement", "try_statement", "else_clause", "with_statement", "block",
-                     "except_clause", "finally_clause", "elif_clause", "ERROR"})  # fmt: skip
-_MAX_DOCSTRING_CHARS = 100
 _MAX_CONSTANT_CHARS = 80
-# Blocks nested deeper than this hold no definition worth showing.
-_MAX_DEPTH = 40
-
-
 # ``self.name = …`` or ``self.name: Type = …`` at the beginning of a line.
 _ATTRIBUTE = re.compile(r"^[ \t]+self\.(\w+)(?:[ ]*:[^=\n]+)?[ ]*=(?!=)[^\n]*", re.MULTILINE)
-
-
-_Range = tuple[int, int]
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,95 +36,8 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     members: tuple[Definition, ...] = ()
 
 
-def definitions(root: tree_sitter.Node, data: bytes) -> tuple[Definition, ...]:
-    """Functions, classes and constants of a file, in order, without what is inside functions.
-
-    Args:
-        root: the root node.
-        data: the text, as UTF-8.
-    """
-    return tuple(_walk(root, data))
-
-
-class Outline:
-    """The definitions of a file, kept by the nodes at the top of its tree.
-
-    What stands in a node depends on its text alone, so at the next version of the file only the
-    nodes that were touched are looked into, and those with errors, which may be read otherwise.
-
-    Args:
-        entries: byte range of each node at the top, with the definitions in it, those of members
-            too.
-        unsure: ranges of the nodes with errors.
-    """
-
-    __slots__ = ("_entries", "_flat", "_unsure")
-
-    def __init__(
-        self, entries: dict[_Range, tuple[Definition, ...]], unsure: frozenset[_Range]
-    ) -> None:
-        self._entries = entries
-        self._unsure = unsure
-        self._flat: list[Definition] | None = None
-
-    @property
-    def flat(self) -> list[Definition]:
-        """Definitions and members of classes, in file order; not to be changed."""
-        if self._flat is None:
-            self._flat = [*chain.from_iterable(self._entries.values())]
-        return self._flat
-
-    @staticmethod
-    def read(nodes: Sequence[tree_sitter.Node], data: bytes) -> Outline:
-        """Of a file that nothing is known of."""
-        return Outline({}, frozenset()).updated(nodes, data, 0, 0, len(data))
-
-    def updated(
-        self,
-        nodes: Sequence[tree_sitter.Node],
-        data: bytes,
-        start: int,
-        old_end: int,
-        new_end: int,
-    ) -> Outline:
-        """Of the next version of the file.
-
-        Args:
-            nodes: at the top of its tree.
-            data: its text.
-            start: of the one range that differs.
-            old_end: its end in this version.
-            new_end: its end in the next one.
-        """
-        shift = new_end - old_end
-        # Lines that the change touches have to be looked at as a whole.
-        first = line_start(data, start)
-        last = data.find(b"\n", new_end) + 1 or len(data) + 1
-        entries: dict[_Range, tuple[Definition, ...]] = {}
-        unsure = set()
-        for node in nodes:
-            place = begin, end = node.start_byte, node.end_byte
-            known = None
-            if node.has_error:
-                unsure.add(place)
-            elif end < first:
-                known = self._known(place)
-            elif begin >= last:
-                known = self._known((begin - shift, end - shift))
-                if known and shift:
-                    known = tuple(_shifted(definition, shift) for definition in known)
-            entries[place] = _of_node(node, data) if known is None else known
-        return Outline(entries, frozenset(unsure))
-
-    def _known(self, place: _Range) -> tuple[Definition, ...] | None:
-        return None if place in self._unsure else self._entries.get(place)
-
-
-def _of_node(node: tree_sitter.Node, data: bytes) -> tuple[Definition, ...]:
-    return tuple(flatten(_in_child(node, data, 0)))
-
-
-def _shifted(definition: Definition, shift: int) -> Definition:
+def moved(definition: Definition, shift: int) -> Definition:
+    """A definition with its offsets, and those of its members, greater by so many bytes."""
     return Definition(
         kind=definition.kind,
         name=definition.name,
@@ -145,7 +46,7 @@ def _shifted(definition: Definition, shift: int) -> Definition:
         header_end=definition.header_end + shift,
         indent=definition.indent,
         docstring=definition.docstring,
-        members=tuple(_shifted(member, shift) for member in definition.members),
+        members=tuple(moved(member, shift) for member in definition.members),
     )
 
 
@@ -157,65 +58,6 @@ def flatten(found: Iterable[Definition]) -> list[Definition]:
         if definition.members:
             flat.extend(flatten(definition.members))
     return flat
-
-
-def _walk(node: tree_sitter.Node, data: bytes, depth: int = 0) -> Iterator[Definition]:
-    for child in node.named_children:
-        yield from _in_child(child, data, depth)
-
-
-def _in_child(child: tree_sitter.Node, data: bytes, depth: int) -> Iterator[Definition]:
-    kind = child.type
-    if kind in ("function_definition", "class_definition"):
-        yield _definition(child, child, data, depth)
-    elif kind == "expression_statement":
-        yield from _constant(child, data)
-    elif kind == "decorated_definition":
-        inner = child.child_by_field_name("definition")
-        if inner is not None:
-            yield _definition(child, inner, data, depth)
-    elif kind in _BLOCKS and depth < _MAX_DEPTH:
-        yield from _walk(child, data, depth + 1)
-
-
-def _constant(node: tree_sitter.Node, data: bytes) -> Iterator[Definition]:
-    assignment = next(iter(node.named_children), None)
-    if assignment is None or assignment.type != "assignment":
-        return
-    name = assignment.child_by_field_name("left")
-    if name is None or name.type != "identifier":
-        return
-    start = line_start(data, node.start_byte)
-    yield Definition(
-        kind="constant",
-        name=_text(name, data),
-        start_byte=start,
-        end_byte=line_end(data, node.end_byte),
-        header_end=min(node.end_byte, line_end(data, node.start_byte + 1) - 1),
-        indent=_indent(data, start),
-        docstring="",
-    )
-
-
-def _definition(
-    outer: tree_sitter.Node, node: tree_sitter.Node, data: bytes, depth: int
-) -> Definition:
-    name = node.child_by_field_name("name")
-    body = node.child_by_field_name("body")
-    start = line_start(data, outer.start_byte)
-    is_class = node.type == "class_definition"
-    return Definition(
-        kind="class" if is_class else "function",
-        name=_text(name, data) if name else "",
-        start_byte=start,
-        end_byte=line_end(data, node.end_byte),
-        header_end=_header_end(node, body, data),
-        indent=_indent(data, start),
-        docstring=_docstring(body, data) if body else "",
-        members=tuple(_walk(body, data, depth + 1))
-        if is_class and body and depth < _MAX_DEPTH
-        else (),
-    )
 
 
 def signature(definition: Definition, data: bytes, *, with_docstring: bool = True) -> str:
@@ -294,37 +136,3 @@ def _short(line: str, rest: bytes) -> str:
     if len(line) > _MAX_CONSTANT_CHARS or rest.strip() or line.rstrip().endswith(("(", "[", "{")):
         line = line.partition("=")[0].rstrip() + " = ..."
     return line.rstrip() + "\n"
-
-
-def _header_end(node: tree_sitter.Node, body: tree_sitter.Node | None, data: bytes) -> int:
-    for child in node.children:
-        if child.type == ":":
-            return child.end_byte
-    # Half-typed: the first line has to do.
-    end = data.find(b"\n", node.start_byte)
-    limit = body.start_byte if body else node.end_byte
-    return min(limit, len(data) if end < 0 else end)
-
-
-def _indent(data: bytes, start: int) -> str:
-    end = start
-    while data[end : end + 1] in (b" ", b"\t"):
-        end += 1
-    return data[start:end].decode()
-
-
-def _docstring(body: tree_sitter.Node, data: bytes) -> str:
-    # The body of half-typed code may have no child at all.
-    first = next(iter(body.named_children), None)
-    if first is None or first.type != "expression_statement":
-        return ""
-    string = next(iter(first.named_children), None)
-    if string is None or string.type != "string":
-        return ""
-    text = _text(string, data).lstrip("rRuUbB").strip("\"'").strip()
-    line = text.split("\n", 1)[0].strip()
-    return "" if '"""' in line or "\\" in line else line[:_MAX_DOCSTRING_CHARS]
-
-
-def _text(node: tree_sitter.Node, data: bytes) -> str:
-    return data[node.start_byte : node.end_byte].decode("utf-8", "replace")

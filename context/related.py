@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from context.definitions import Definitions
 from context.rank import Allowance, Chosen, choose, fuse, is_verbatim
 from context.redact import redact
 from context.sources import definitions as definitions_source
@@ -93,8 +94,8 @@ class Related:
         """
         if wanted.n_tokens <= 0:
             return Chosen()
-        defs = tree.definitions if tree is not None else []
-        view = view_of(file, path, cursor, defs, context)
+        definitions = tree.definitions if tree is not None else Definitions()
+        view = view_of(file, path, cursor, definitions, context)
         weights = {**WEIGHTS, **wanted.weights}
         asked = self._sources(view, file, wanted)
         found = {

@@ -10,7 +10,8 @@ import functools
 
 import tree_sitter
 
-from context.outline import Definition, Outline
+from context.blocks import shared
+from context.definitions import Definitions
 from context.sequences import common_prefix_length
 from context.types import SourceFile
 
@@ -24,23 +25,25 @@ class SyntaxTree:
     Args:
         file: the text.
         tree: its tree.
-        before: outline of the version before, and the range that changed since, if both are known.
+        known_row: a byte offset, and the row that it is in.
+        before: definitions of the version before, and the range that changed since, if both are
+            known.
     """
 
-    __slots__ = ("_before", "_outline", "_top", "_tree", "file")
+    __slots__ = ("_before", "_definitions", "_known_row", "_tree", "file")
 
     def __init__(
         self,
         file: SourceFile,
         tree: tree_sitter.Tree,
-        before: tuple[Outline, tuple[int, int, int]] | None = None,
+        known_row: tuple[int, int] = (0, 0),
+        before: tuple[Definitions, tuple[int, int, int]] | None = None,
     ) -> None:
         self.file = file
         self._tree = tree
-        # The outline of the version before, and what changed since.
+        self._known_row = known_row
         self._before = before
-        self._outline: Outline | None = None
-        self._top: list[tree_sitter.Node] | None = None
+        self._definitions: Definitions | None = None
 
     @property
     def root(self) -> tree_sitter.Node:
@@ -48,28 +51,18 @@ class SyntaxTree:
         return self._tree.root_node
 
     @property
-    def top(self) -> list[tree_sitter.Node]:
-        """The named nodes below the root, in order; not to be changed."""
-        if self._top is None:
-            self._top = self.root.named_children
-        return self._top
-
-    @property
     def data(self) -> bytes:
         """The text, as UTF-8."""
         return self.file.data
 
     @property
-    def definitions(self) -> list[Definition]:
-        """Definitions and members of classes, in file order; not to be changed."""
-        if self._outline is None:
-            if self._before is None:
-                self._outline = Outline.read(self.top, self.data)
-            else:
-                outline, change = self._before
-                self._outline = outline.updated(self.top, self.data, *change)
-                self._before = None
-        return self._outline.flat
+    def definitions(self) -> Definitions:
+        """What the file defines."""
+        if self._definitions is None:
+            known, change = self._before or (Definitions(), (0, 0, len(self.data)))
+            self._definitions = known.updated(self.root, self.data, *change)
+            self._before = None
+        return self._definitions
 
     @staticmethod
     def parse(file: SourceFile) -> SyntaxTree | None:
@@ -87,31 +80,46 @@ class SyntaxTree:
         """
         if old.file.language != file.language:
             return SyntaxTree.parse(file)
-        if old.data == file.data:
-            same = SyntaxTree(file, old._tree, old._before)
-            same._outline = old._outline
-            return same
         parser = _parser(file.language)
         if parser is None:
             return None
-        start, old_end, new_end = changed_range(old.data, file.data)
+        change = start, old_end, new_end = _changed(old.file, file)
+        if start == old_end == new_end:
+            same = SyntaxTree(file, old._tree, old._known_row, old._before)
+            same._definitions = old._definitions
+            return same
+        row = old._row(start)
         # A copy: the old version keeps its own tree.
         edited = old._tree.copy()
         edited.edit(
             start_byte=start,
             old_end_byte=old_end,
             new_end_byte=new_end,
-            start_point=_point(old.data, start),
-            old_end_point=_point(old.data, old_end),
-            new_end_point=_point(file.data, new_end),
+            start_point=(row, _column(old.data, start)),
+            old_end_point=_end_point(row, old.data, start, old_end),
+            new_end_point=_end_point(row, file.data, start, new_end),
         )
         tree = parser.parse(file.data, edited)
         if tree.root_node.has_error and len(file.data) <= _MAX_REPARSE_BYTES:
             # Around a syntax error the parts that are kept may lead tree-sitter's recovery to
             # another tree than a full parse (seen once in some 2,000 random edits).
             tree = parser.parse(file.data)
-        change = (start, old_end, new_end)
-        return SyntaxTree(file, tree, (old._outline, change) if old._outline else None)
+        before = (old._definitions, change) if old._definitions else None
+        return SyntaxTree(file, tree, (start, row), before)
+
+    def _row(self, offset: int) -> int:
+        """The row of an offset as tree-sitter counts them: only ``\\n`` ends a row."""
+        known, row = self._known_row
+        return row + self.data.count(b"\n", known, offset) - self.data.count(b"\n", offset, known)
+
+
+def _changed(old: SourceFile, new: SourceFile) -> tuple[int, int, int]:
+    """The one range that differs; what both share as blocks is not looked at."""
+    n_head, n_tail = shared(old, new)
+    old_end, new_end = len(old.data) - n_tail, len(new.data) - n_tail
+    found = changed_range(old.data[n_head:old_end], new.data[n_head:new_end])
+    start, old_end, new_end = (n_head + offset for offset in found)
+    return start, old_end, new_end
 
 
 def changed_range(old: bytes, new: bytes) -> tuple[int, int, int]:
@@ -139,9 +147,14 @@ def _common_suffix(a: bytes, b: bytes, limit: int) -> int:
     return low
 
 
-def _point(data: bytes, offset: int) -> tuple[int, int]:
-    """Row and byte column as tree-sitter counts them: only ``\\n`` ends a row."""
-    return data.count(b"\n", 0, offset), offset - (data.rfind(b"\n", 0, offset) + 1)
+def _column(data: bytes, offset: int) -> int:
+    """The column in bytes."""
+    return offset - (data.rfind(b"\n", 0, offset) + 1)
+
+
+def _end_point(row: int, data: bytes, start: int, end: int) -> tuple[int, int]:
+    """Row and column of the end of a range that begins in a row."""
+    return row + data.count(b"\n", start, end), _column(data, end)
 
 
 @functools.cache

@@ -16,11 +16,14 @@ class SourceFile(msgspec.Struct, frozen=True, kw_only=True):
         path: absolute path or URI, for display and for the repo-level FIM form.
         language: LSP language id, e.g. ``python``.
         data: the text as UTF-8; end-of-line characters are kept as they are.
+        blocks: the same text in pieces of whole lines. Where the file's next version does not
+            differ it has the very same objects, see ``PerBlock``; () for a text in one piece.
     """
 
     path: str
     language: str
     data: bytes
+    blocks: tuple[bytes, ...] = ()
 
 
 class Snippet(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from context.outline import Definition, signature
+from context.outline import signature
 from context.source import line_comment
 from context.sources.view import View
 from context.types import Snippet
@@ -89,24 +89,19 @@ class _Found(NamedTuple):
 
 def _own(view: View, weights: dict[str, float]) -> Iterator[Snippet]:
     """Definitions in the open file that are not shown."""
-    classes: list[Definition] = []
-    for definition in view.definitions:
-        weight = weights.get(definition.name, 0.0)
-        if weight and not view.shows(definition.start_byte, definition.header_end):
-            text = signature(definition, view.data).rstrip("\n")
-            around = (c for c in reversed(classes) if definition.end_byte <= c.end_byte)
-            if definition.indent and (outer := next(around, None)) is not None:
-                text = f"class {outer.name}:\n{text}"
-            yield Snippet(
-                path=view.path,
-                start_byte=definition.start_byte,
-                end_byte=definition.end_byte,
-                text=text,
-                origin=ORIGIN,
-                score=weight,
-            )
-        if definition.kind == "class":
-            classes.append(definition)
+    for definition in view.definitions.named(weights.keys()):
+        if view.shows(definition.start_byte, definition.header_end):
+            continue
+        text = signature(definition, view.data).rstrip("\n")
+        outer = view.definitions.around(definition) if definition.indent else None
+        yield Snippet(
+            path=view.path,
+            start_byte=definition.start_byte,
+            end_byte=definition.end_byte,
+            text=f"class {outer.name}:\n{text}" if outer is not None else text,
+            origin=ORIGIN,
+            score=weights[definition.name],
+        )
 
 
 def _used(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from context.definitions import Definitions
 from context.outline import Definition
 from context.types import FileContext, Snippet, SourceFile
 from context.workspace.imports import Import, imports_of
@@ -41,9 +42,9 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         path: of the file, relative to the workspace's root, with slashes.
-        data: the file's text, as UTF-8.
+        file: the text.
         cursor: byte offset.
-        definitions: of the file, flat and in order.
+        definitions: of the file.
         before: lines left of and above the cursor, the last one up to the cursor.
         after: lines right of and below the cursor.
         imports: of the file.
@@ -53,15 +54,20 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     path: str
-    data: bytes
+    file: SourceFile
     cursor: int
-    definitions: Sequence[Definition]
+    definitions: Definitions
     before: tuple[str, ...]
     after: tuple[str, ...]
     imports: tuple[Import, ...]
     chains: tuple[Chain, ...]
     enclosing: tuple[Definition, ...]
     shown: tuple[Snippet, ...]
+
+    @property
+    def data(self) -> bytes:
+        """The file's text, as UTF-8."""
+        return self.file.data
 
     def shows(self, start: int, end: int) -> bool:
         """Whether text of the file between two offsets is in the prompt as it stands there."""
@@ -85,7 +91,7 @@ def view_of(
     file: SourceFile,
     path: str,
     cursor: int,
-    definitions: Sequence[Definition],
+    definitions: Definitions,
     context: FileContext,
 ) -> View:
     """Look around at a cursor.
@@ -94,7 +100,7 @@ def view_of(
         file: the text, with ``\\n`` as its only EOL.
         path: of the file, relative to the root.
         cursor: byte offset.
-        definitions: of the file, flat and in order.
+        definitions: of the file.
         context: what of the file is in the prompt, and the scope of the cursor.
     """
     data = file.data
@@ -107,7 +113,7 @@ def view_of(
         header = data[inner.start_byte : inner.header_end].decode("utf-8", "replace")
     return View(
         path=path,
-        data=data,
+        file=file,
         cursor=cursor,
         definitions=definitions,
         before=before,
@@ -129,21 +135,18 @@ def _lines_up_to(data: bytes, end: int, n_lines: int) -> tuple[str, ...]:
     return tuple(data[start + 1 : end].decode("utf-8", "replace").split("\n"))
 
 
-def _enclosing(
-    qualified: str, cursor: int, definitions: Sequence[Definition]
-) -> tuple[Definition, ...]:
+def _enclosing(qualified: str, cursor: int, definitions: Definitions) -> tuple[Definition, ...]:
     """The definitions of a qualified name, outermost first.
 
     By name, since behind the last line of a body its definition has ended for the syntax tree.
     """
     found: list[Definition] = []
     for name in qualified.split(".") if qualified else ():
+        outer_start = found[-1].start_byte if found else -1
         inside = [
-            d
-            for d in definitions
-            if d.name == name
-            and d.kind != "constant"
-            and (found[-1].start_byte if found else -1) < d.start_byte <= cursor
+            definition
+            for definition in definitions.named({name})
+            if definition.kind != "constant" and outer_start < definition.start_byte <= cursor
         ]
         if inside:
             found.append(inside[-1])

@@ -7,7 +7,8 @@ from itertools import islice
 
 import msgspec
 
-from context.outline import Definition, definitions, signature
+from context.outline import Definition, signature
+from context.reader import definitions
 from context.redact import redact
 from context.syntax import SyntaxTree
 from context.types import SourceFile

@@ -9,6 +9,7 @@ import msgspec
 from context.rank import Chosen
 from context.types import FileContext, Prompt, SourceFile
 from lsp_server.completion.wording import Wording
+from lsp_server.lines import Lines
 from lsp_server.postprocess.onward import Shape
 from lsp_server.score.evidence import Evidence, Past, Token
 from lsp_server.types import (
@@ -291,16 +292,9 @@ def source_file(snapshot: Snapshot, line: int, column: int) -> tuple[SourceFile,
         line: zero-based line.
         column: zero-based column in code points.
     """
-    before = "".join(snapshot.lines[:line])
-    if line < len(snapshot.lines):
-        before += snapshot.lines[line][:column]
-    text = snapshot.text
-    if "\r" in text:
-        before, text = _unix(before), _unix(text)
-    data = text.encode("utf-8", "replace")
-    file = SourceFile(path=snapshot.uri, language=snapshot.language, data=data)
-    return file, len(before.encode("utf-8", "replace"))
-
-
-def _unix(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    lines = Lines.of(snapshot.lines)
+    blocks = lines.encoded
+    file = SourceFile(
+        path=snapshot.uri, language=snapshot.language, data=b"".join(blocks), blocks=blocks
+    )
+    return file, lines.offset(line, column)

@@ -13,6 +13,7 @@ from context.syntax import SyntaxTree
 from context.types import FileContext, SourceFile
 from context.workspace.ignore import is_secret
 from context.workspace.scan import counts
+from lsp_server.lines import Lines
 from lsp_server.paths import path_of
 from lsp_server.positions import end_of
 from lsp_server.settings import ContextSettings
@@ -251,8 +252,5 @@ class _Text:
     def data(self) -> bytes:
         """As UTF-8 with ``\\n`` as its only EOL."""
         if self._data is None:
-            text = self._snapshot.text
-            if "\r" in text:
-                text = text.replace("\r\n", "\n").replace("\r", "\n")
-            self._data = text.encode("utf-8", "replace")
+            self._data = b"".join(Lines.of(self._snapshot.lines).encoded)
         return self._data
