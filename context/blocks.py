@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from context.types import SourceFile
@@ -21,24 +21,26 @@ class PerBlock(Generic[T]):
 
     def __init__(self, look: Callable[[bytes], T]) -> None:
         self._look = look
-        # By the block's id, which no other object has while the block is kept.
-        self._found: dict[int, tuple[bytes, T]] = {}
+        self._file: SourceFile | None = None
+        self._found: list[tuple[int, bytes, T]] = []
 
-    def of(self, file: SourceFile) -> Iterator[tuple[int, bytes, T]]:
+    def of(self, file: SourceFile) -> list[tuple[int, bytes, T]]:
         """For each block where it begins, its text, and what was found in it.
 
         Args:
             file: the text.
         """
-        blocks = file.blocks or (file.data,)
-        known = self._found
-        found = self._found = {
-            id(block): known.get(id(block)) or (block, self._look(block)) for block in blocks
-        }
-        start = 0
-        for block in blocks:
-            yield start, block, found[id(block)][1]
-            start += len(block)
+        if file is not self._file:
+            # No other object has a block's id while the block is kept.
+            known = {id(block): (block, found) for _, block, found in self._found}
+            self._found = []
+            start = 0
+            for block in file.blocks or (file.data,):
+                there = known.get(id(block))
+                self._found.append((start, block, there[1] if there else self._look(block)))
+                start += len(block)
+            self._file = file
+        return self._found
 
 
 def shared(old: SourceFile, new: SourceFile) -> tuple[int, int]:

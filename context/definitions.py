@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -23,28 +23,38 @@ class _Part:
         found: its definitions.
         members: definitions by the nodes inside of classes, see ``Reader``.
         is_import: whether it is an import.
+
+    Attributes:
+        all: the definitions and their members, in order, each with the name of its class.
     """
 
-    __slots__ = ("_begin", "_flat", "_found", "is_import", "members", "names")
+    __slots__ = ("_begin", "_found", "_moved", "all", "is_import", "members", "names")
 
     def __init__(self, found: tuple[Definition, ...], members: Known, is_import: bool) -> None:
         self.members = members
         self.is_import = is_import
+        self.all = [*_with_owners(found)]
+        self.names = [definition.name for definition, _ in self.all]
         self._found = found
-        self._begin = 0
-        self._flat = flatten(found)
-        self.names = [definition.name for definition in self._flat]
+        self._begin = -1
+        self._moved: list[Definition] = []
 
     def at(self, begin: int) -> list[Definition]:
-        """Its definitions and their members, in order, for a node that begins there."""
+        """The same for a node that begins there."""
         if begin != self._begin:
-            self._flat = flatten(moved(definition, begin) for definition in self._found)
+            self._moved = flatten(moved(definition, begin) for definition in self._found)
             self._begin = begin
-        return self._flat
+        return self._moved
 
     def tells_the_same(self, other: _Part) -> bool:
         """Whether it has the same names in the same order."""
         return self.names == other.names and self.is_import == other.is_import
+
+
+def _with_owners(found: Iterable[Definition], owner: str = "") -> Iterator[tuple[Definition, str]]:
+    for definition in found:
+        yield definition, owner
+        yield from _with_owners(definition.members, definition.name)
 
 
 _NOTHING = _Part((), {}, is_import=False)
@@ -87,7 +97,7 @@ class Definitions:
         self._ends = ends
         self._parts: list[_Part] = []
         self._unsure: list[int] = []
-        self._by_name: dict[str, list[int]] | None = None
+        self._by_name: dict[str, list[tuple[int, int]]] | None = None
         self._imports: list[int] | None = None
 
     # -- what they are -------------------------------------------------------------------
@@ -111,28 +121,18 @@ class Definitions:
         for number in reversed(range(self._above(offset))):
             yield from reversed(self._at(number))
 
-    def named(self, names: Collection[str]) -> list[Definition]:
-        """Those that have one of some names, in file order."""
+    def named(self, names: Iterable[str]) -> list[tuple[Definition, str]]:
+        """Those that have one of some names, in file order, each with the name of its class."""
         if self._by_name is None:
             self._by_name = {}
             for number, part in enumerate(self._parts):
-                for name in part.names:
-                    self._by_name.setdefault(name, []).append(number)
-        numbers = {number for name in names for number in self._by_name.get(name, ())}
-        found = chain.from_iterable(self._at(number) for number in sorted(numbers))
-        return [definition for definition in found if definition.name in names]
-
-    def around(self, definition: Definition) -> Definition | None:
-        """The innermost class that one of them is in."""
-        near = self.near(definition.start_byte, definition.start_byte)
-        holding = (
-            other
-            for other in reversed(near)
-            if other.kind == "class"
-            and other.start_byte < definition.start_byte
-            and definition.end_byte <= other.end_byte
-        )
-        return next(holding, None)
+                for place, name in enumerate(part.names):
+                    self._by_name.setdefault(name, []).append((number, place))
+        found = []
+        for number, place in sorted({p for name in names for p in self._by_name.get(name, ())}):
+            definition, owner = self._parts[number].all[place]
+            found.append((moved(definition, self.begins[number]), owner))
+        return found
 
     def imports(self) -> Iterator[tuple[int, int]]:
         """Byte ranges of the whole lines of the imports at the top of the file, in order."""

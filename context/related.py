@@ -19,6 +19,8 @@ from context.types import FileContext, Snippet, SourceFile
 from context.workspace.environment import EnvironmentIndex
 from context.workspace.index import WorkspaceIndex
 
+_NEAR_BYTES = 4096
+
 # How much a place in a source's list is worth; see ``python -m benchmarks context``.
 WEIGHTS: dict[str, float] = {
     "pinned": 4.0,
@@ -133,8 +135,9 @@ def _stands_in(data: bytes, snippet: Snippet) -> bool:
     if not is_verbatim(snippet):
         return False
     text = snippet.text.encode("utf-8", "replace")
-    # Most often where it stood before: looking through the whole file takes longer.
-    return data.startswith(text, snippet.start_byte) or text in data
+    # Most often about where it stood before: looking through the whole file takes longer.
+    near = max(0, snippet.start_byte - _NEAR_BYTES), snippet.end_byte + _NEAR_BYTES
+    return data.find(text, *near) >= 0 or text in data
 
 
 def _safe(snippet: Snippet) -> Snippet:

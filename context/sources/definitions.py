@@ -36,7 +36,7 @@ def find(
         index: of the workspace.
         packages: of what is installed; asked about imports that the workspace does not have.
     """
-    weights = view.weights()
+    weights = view.weights
     found: dict[tuple[str, int], _Found] = {}
 
     def add(place: Place, weight: float, index: WorkspaceIndex) -> None:
@@ -89,16 +89,15 @@ class _Found(NamedTuple):
 
 def _own(view: View, weights: dict[str, float]) -> Iterator[Snippet]:
     """Definitions in the open file that are not shown."""
-    for definition in view.definitions.named(weights.keys()):
+    for definition, owner in view.definitions.named(weights):
         if view.shows(definition.start_byte, definition.header_end):
             continue
         text = signature(definition, view.data).rstrip("\n")
-        outer = view.definitions.around(definition) if definition.indent else None
         yield Snippet(
             path=view.path,
             start_byte=definition.start_byte,
             end_byte=definition.end_byte,
-            text=f"class {outer.name}:\n{text}" if outer is not None else text,
+            text=f"class {owner}:\n{text}" if owner and definition.indent else text,
             origin=ORIGIN,
             score=weights[definition.name],
         )

@@ -29,7 +29,7 @@ def find(view: View, index: WorkspaceIndex, data: bytes) -> list[Snippet]:
     classes = [d for d in view.enclosing if d.kind == "class"]
     if not classes:
         return []
-    weights = view.weights()
+    weights = view.weights
     method = _method_at(view, classes[-1])
     found = []
     for depth, place in _bases(view, index, classes[-1], data):

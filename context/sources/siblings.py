@@ -21,7 +21,7 @@ def find(view: View, index: WorkspaceIndex) -> list[Snippet]:
         view: of the cursor.
         index: of the workspace.
     """
-    weights = view.weights()
+    weights = view.weights
     found = []
     for path in _others(view.path, index):
         for symbol in index.files[path].symbols[:256]:

@@ -6,6 +6,7 @@ import functools
 import re
 from collections.abc import Callable
 
+from context.blocks import PerBlock
 from context.outline import lines_around
 from context.sources.view import View
 from context.types import Snippet
@@ -25,6 +26,7 @@ _MIN_NAME_CHARS = 3
 _LINES_BEFORE, _LINES_BEHIND = 1, 3
 _MAX_LINE_CHARS = 200
 _WORD = re.compile(rb"[\w\x80-\xff]")
+_CALL = re.compile(rb"([\w\x80-\xff]+)\(")
 
 
 def find(view: View, index: WorkspaceIndex) -> list[Snippet]:
@@ -35,7 +37,7 @@ def find(view: View, index: WorkspaceIndex) -> list[Snippet]:
         index: of the workspace.
     """
     ranked = []
-    for name, weight in view.weights().items():
+    for name, weight in view.weights.items():
         if weight < _MIN_WEIGHT or len(name) < _MIN_NAME_CHARS or name in STOP_WORDS:
             continue
         if index.n_with_word(name) <= _MAX_SPREAD:
@@ -55,10 +57,13 @@ def find(view: View, index: WorkspaceIndex) -> list[Snippet]:
     return list(found.values())
 
 
-def _call_in(data: bytes, name: bytes, shown: Callable[[int, int], bool]) -> tuple[int, int] | None:
+def _call_in(
+    data: bytes, name: bytes, shown: Callable[[int, int], bool], start: int = 0, stop: int = -1
+) -> tuple[int, int] | None:
     """The first call of a name that is not shown: its place, and the end of its bracket."""
     call = name + b"("
-    start = data.find(call)
+    stop = len(data) if stop < 0 else stop
+    start = data.find(call, start, stop)
     while start >= 0:
         end = start + len(call)
         if (
@@ -67,7 +72,21 @@ def _call_in(data: bytes, name: bytes, shown: Callable[[int, int], bool]) -> tup
             and not shown(start, end - 1)
         ):
             return start, end
-        start = data.find(call, end)
+        start = data.find(call, end, stop)
+    return None
+
+
+# What is called in a block. Nearly always none of it is what is looked for.
+_CALLED = PerBlock(lambda block: frozenset(_CALL.findall(block)))
+
+
+def _own_call(view: View, name: bytes) -> tuple[int, int] | None:
+    """The same in the open file."""
+    for start, block, called in _CALLED.of(view.file):
+        if name in called:
+            found = _call_in(view.data, name, view.shows, start, start + len(block))
+            if found is not None:
+                return found
     return None
 
 
@@ -84,7 +103,7 @@ def _call(name: str, path: str, weight: float, view: View, index: WorkspaceIndex
     if data is None:
         return None
     needle = name.encode()
-    found = _call_in(data, needle, view.shows) if is_own else _first_call(data, needle)
+    found = _own_call(view, needle) if is_own else _first_call(data, needle)
     if found is None:
         return None
     start, end = lines_around(data, *found, n_above=_LINES_BEFORE, n_below=_LINES_BEHIND - 1)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import keyword
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from context.definitions import Definitions
 from context.outline import Definition
 from context.types import FileContext, Snippet, SourceFile
-from context.workspace.imports import Import, imports_of
+from context.workspace.imports import Import, imports_in
 from context.workspace.words import STOP_WORDS
 
 _CHAIN = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _N_LINES_ABOVE = 40
 _N_LINES_BELOW = 10
+_MAX_BYTES_BELOW = 64 * 1024
 _HALF_LIFE_LINES = 6.0
 _HEADER_WEIGHT = 0.7
 _BELOW_WEIGHT = 0.4
@@ -49,6 +51,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         after: lines right of and below the cursor.
         imports: of the file.
         chains: names near the cursor, each with its greatest weight, heaviest first.
+        weights: each name near the cursor with its weight.
         enclosing: definitions around the cursor, outermost first.
         shown: what of the file is in the prompt.
     """
@@ -61,6 +64,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     after: tuple[str, ...]
     imports: tuple[Import, ...]
     chains: tuple[Chain, ...]
+    weights: Mapping[str, float]
     enclosing: tuple[Definition, ...]
     shown: tuple[Snippet, ...]
 
@@ -76,15 +80,6 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
             for snippet in self.shown
             if snippet.origin != "outline"
         )
-
-    def weights(self) -> dict[str, float]:
-        """Each name near the cursor with its weight."""
-        found: dict[str, float] = {}
-        for chain in self.chains:
-            for part in chain.parts:
-                if part not in STOP_WORDS:
-                    found[part] = max(found.get(part, 0.0), chain.weight)
-        return found
 
 
 def view_of(
@@ -105,21 +100,23 @@ def view_of(
     """
     data = file.data
     before = _lines_up_to(data, cursor, _N_LINES_ABOVE)
-    after = data[cursor : cursor + 64 * 1024].decode("utf-8", "replace").split("\n")
+    after = _lines_from(data, cursor, _N_LINES_BELOW)
     enclosing = _enclosing(context.scope.enclosing, cursor, definitions)
     header = ""
     if enclosing:
         inner = enclosing[-1]
         header = data[inner.start_byte : inner.header_end].decode("utf-8", "replace")
+    chains = _chains(before, after, header, context.scope.callee)
     return View(
         path=path,
         file=file,
         cursor=cursor,
         definitions=definitions,
         before=before,
-        after=tuple(after[:_N_LINES_BELOW]),
-        imports=imports_of(data.decode("utf-8", "replace")) if file.language == "python" else (),
-        chains=_chains(before, after[:_N_LINES_BELOW], header, context.scope.callee),
+        after=after,
+        imports=imports_in(file) if file.language == "python" else (),
+        chains=chains,
+        weights=_weights(chains),
         enclosing=enclosing,
         shown=(*context.prefix, *context.suffix),
     )
@@ -135,6 +132,12 @@ def _lines_up_to(data: bytes, end: int, n_lines: int) -> tuple[str, ...]:
     return tuple(data[start + 1 : end].decode("utf-8", "replace").split("\n"))
 
 
+def _lines_from(data: bytes, start: int, n_lines: int) -> tuple[str, ...]:
+    """The first so many lines behind an offset, the first one from there on."""
+    lines = data[start : start + _MAX_BYTES_BELOW].split(b"\n", n_lines)[:n_lines]
+    return tuple(line.decode("utf-8", "replace") for line in lines)
+
+
 def _enclosing(qualified: str, cursor: int, definitions: Definitions) -> tuple[Definition, ...]:
     """The definitions of a qualified name, outermost first.
 
@@ -145,7 +148,7 @@ def _enclosing(qualified: str, cursor: int, definitions: Definitions) -> tuple[D
         outer_start = found[-1].start_byte if found else -1
         inside = [
             definition
-            for definition in definitions.named({name})
+            for definition, _ in definitions.named([name])
             if definition.kind != "constant" and outer_start < definition.start_byte <= cursor
         ]
         if inside:
@@ -161,7 +164,7 @@ def _chains(
         weights[tuple(callee.split("."))] = _CALLEE_WEIGHT
 
     def add(line: str, weight: float) -> None:
-        for parts in chains_in(line):
+        for parts in chains_in(line[-_MAX_LINE_CHARS:]):
             weights[parts] = max(weights.get(parts, 0.0), weight)
 
     for distance, line in enumerate(reversed(before)):
@@ -174,13 +177,23 @@ def _chains(
     return tuple(Chain(parts, weight) for parts, weight in ordered)
 
 
-def chains_in(line: str) -> Iterator[tuple[str, ...]]:
+def _weights(chains: Sequence[Chain]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for chain in chains:
+        for part in chain.parts:
+            # The heaviest chains come first.
+            if part not in STOP_WORDS and part not in found:
+                found[part] = chain.weight
+    return found
+
+
+# The lines around the cursor are the same at the next keystroke.
+@functools.lru_cache(maxsize=512)
+def chains_in(line: str) -> tuple[tuple[str, ...], ...]:
     """Names of a line with their attributes, without keywords.
 
     Args:
         line: of code; what stands in a comment or a string counts as well.
     """
-    for found in _CHAIN.findall(line[-_MAX_LINE_CHARS:]):
-        parts = tuple(found.split("."))
-        if not (len(parts) == 1 and keyword.iskeyword(parts[0])):
-            yield parts
+    found = (tuple(chain.split(".")) for chain in _CHAIN.findall(line))
+    return tuple(parts for parts in found if len(parts) > 1 or not keyword.iskeyword(parts[0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
@@ -33,6 +34,8 @@ _CODE = re.compile(r".+\.(?:py|pyi|js|jsx|ts|tsx|go|rs|java|c|h|cc|cpp|hpp|cs|rb
 _SECRET_CODE = re.compile(r"(?:\.env.*|id_(?:rsa|dsa|ecdsa|ed25519).*)", re.IGNORECASE)
 
 
+# Asked about the same few files at every key.
+@functools.lru_cache(maxsize=4096)
 def is_secret(path: str) -> bool:
     """Whether a file must never be read for a prompt, by the parts of its path.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import re
 
 import msgspec
+
+from context.blocks import PerBlock
+from context.types import SourceFile
 
 _FROM = re.compile(
     r"^[ \t]*from[ \t]+(?P<dots>\.*)[ \t]*(?P<module>[\w.]*)[ \t]+import[ \t]+"
@@ -41,12 +43,46 @@ def imports_of(text: str) -> tuple[Import, ...]:
     Args:
         text: of the file.
     """
-    return _imports_in(_around_imports(text))
+    pieces, _ = _around_imports(text)
+    return _imports_in("\n".join(pieces))
 
 
-def _around_imports(text: str) -> str:
-    """The statements of a file that may be imports: finding a word is fast, all else is slow."""
+def imports_in(file: SourceFile) -> tuple[Import, ...]:
+    """The same for the open file, where they are asked for at every key.
+
+    Args:
+        file: the text.
+    """
+    found: list[Import] = []
+    for start, block, (imports, open_at) in _BY_BLOCK.of(file):
+        found += imports
+        if open_at is not None:
+            end = start + len(block)
+            closed = file.data.find(b")", end, end + _MAX_NAMES_CHARS)
+            text = file.data[start + open_at : max(end, closed + 1)]
+            found += imports_of(text.decode("utf-8", "replace"))
+    return tuple(found)
+
+
+def _in_block(block: bytes) -> tuple[tuple[Import, ...], int | None]:
+    """Imports of a block, and where one begins that ends behind it."""
+    text = block.decode("utf-8", "replace")
+    pieces, open_at = _around_imports(text)
+    if open_at is None:
+        return _imports_in("\n".join(pieces)), None
+    return _imports_in("\n".join(pieces[:-1])), len(text[:open_at].encode())
+
+
+_BY_BLOCK = PerBlock(_in_block)
+
+
+def _around_imports(text: str) -> tuple[list[str], int | None]:
+    """The statements of a text that may be imports, and where the last one begins if it is open.
+
+    Finding a word is fast, all else is slow.
+    """
     pieces: list[str] = []
+    open_at: int | None = None
     at = text.find("import")
     while at >= 0:
         start = text.rfind("\n", 0, at) + 1
@@ -56,14 +92,13 @@ def _around_imports(text: str) -> str:
         if line.lstrip().startswith(("import", "from")):
             if "(" in line and ")" not in line:
                 closed = text.find(")", end, end + _MAX_NAMES_CHARS)
+                open_at = start if closed < 0 else None
                 end = closed + 1 if closed >= 0 else min(len(text), end + _MAX_NAMES_CHARS)
             pieces.append(text[start:end])
         at = text.find("import", max(end, at + 6))
-    return "\n".join(pieces)
+    return pieces, open_at
 
 
-# Of the open file they are asked for at every key, and seldom change.
-@functools.lru_cache(maxsize=64)
 def _imports_in(text: str) -> tuple[Import, ...]:
     found: list[tuple[int, Import]] = []
     for match in _FROM.finditer(text):

@@ -57,12 +57,15 @@ class WorkspaceIndex:
         self._paths: list[str | None] = []
         self._with_word: dict[str, list[int]] = {}
         self._n_dead = 0
+        # Answers that hold until a file changes: while the user types the same is asked again.
+        self._places: dict[str, tuple[Place, ...]] = {}
+        self._imported: dict[tuple[Import, str], Place | str | None] = {}
 
     # -- files come and go ---------------------------------------------------------------
 
     def put(self, path: str, symbols: FileSymbols) -> None:
         """Take up a file, or its new text."""
-        self.version += 1
+        self._changed()
         if self.files.get(path) == symbols:
             return
         self.drop(path)
@@ -79,7 +82,7 @@ class WorkspaceIndex:
 
     def drop(self, path: str) -> None:
         """A file is gone."""
-        self.version += 1
+        self._changed()
         symbols = self.files.pop(path, None)
         if symbols is None:
             return
@@ -97,6 +100,11 @@ class WorkspaceIndex:
         if self._n_dead > max(_MIN_DEAD, _MAX_DEAD_SHARE * len(self._paths)):
             self._renumber()
 
+    def _changed(self) -> None:
+        self.version += 1
+        self._places.clear()
+        self._imported.clear()
+
     def _renumber(self) -> None:
         """Words of files that are gone are forgotten."""
         self._paths = [*self.files]
@@ -113,12 +121,17 @@ class WorkspaceIndex:
 
     # -- names ---------------------------------------------------------------------------
 
-    def defined(self, name: str) -> Iterator[Place]:
+    def defined(self, name: str) -> tuple[Place, ...]:
         """Definitions of a name in all files, in the order in which these became known."""
-        for path in self._defined.get(name, ()):
-            for symbol in self.files[path].symbols:
-                if symbol.name == name:
-                    yield Place(path, symbol)
+        found = self._places.get(name)
+        if found is None:
+            found = self._places[name] = tuple(
+                Place(path, symbol)
+                for path in self._defined.get(name, ())
+                for symbol in self.files[path].symbols
+                if symbol.name == name
+            )
+        return found
 
     def n_defined(self, name: str) -> int:
         """In how many files a name is defined."""
@@ -168,6 +181,12 @@ class WorkspaceIndex:
             item: the import.
             path: of the file it stands in.
         """
+        asked = item, path
+        if asked not in self._imported:
+            self._imported[asked] = self._follow(item, path)
+        return self._imported[asked]
+
+    def _follow(self, item: Import, path: str) -> Place | str | None:
         for _ in range(_MAX_HOPS):
             module = self.module(item, path)
             if not item.name or item.name == "*":

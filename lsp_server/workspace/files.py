@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +56,7 @@ class Files:
             return None
         if (text := self._opened(path)) is not None:
             return text
-        state = _state_of(self._root / path)
+        state = _state_of(os.path.join(self._root, path))
         kept = self._kept.get(path)
         if kept is not None and kept.state == state:
             self._kept.move_to_end(path)
@@ -89,10 +90,10 @@ class Files:
             self._n_bytes -= len(kept.data or b"")
 
 
-def _state_of(place: Path) -> tuple[int, int] | None:
+def _state_of(place: str | Path) -> tuple[int, int] | None:
     """What tells a file from its other versions; None if it is not there or too large."""
     try:
-        info = place.stat()
+        info = os.stat(place)
     except OSError:
         return None
     return (info.st_size, info.st_mtime_ns) if info.st_size <= MAX_FILE_BYTES else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -126,8 +127,11 @@ class Workspaces:
         return lambda share, text: self.on_progress(name, share, text)
 
     def _opened(self, root: Path) -> Callable[[str], bytes | None]:
+        # Asked for a dozen paths, mostly the same ones, at every key.
+        uri_of = functools.lru_cache(maxsize=1024)(lambda path: (root / path).as_uri())
+
         def read(path: str) -> bytes | None:
-            text = self._open.get((root / path).as_uri()) if self._open else None
+            text = self._open.get(uri_of(path)) if self._open else None
             return text.data if text is not None else None
 
         return read

@@ -21,7 +21,7 @@ class Till:
 
 def test_near_names_weigh_more() -> None:
     """The cursor's line most, then those around it, then those far off."""
-    weights = Place("till.py", TEXT, {}).view.weights()
+    weights = Place("till.py", TEXT, {}).view.weights
     assert weights["rounded"] == 1.5  # its arguments are written
     assert weights["rounded"] > weights["basket"] > weights["json"] > 0
     assert "self" not in weights
@@ -32,7 +32,7 @@ def test_the_header_around_counts_as_near() -> None:
     """What a function takes is wanted in all of its body."""
     body = "".join(f"        line_{n} = {n}\n" for n in range(60))
     text = TEXT.replace('        """Close."""\n', body)
-    assert Place("till.py", text, {}).view.weights()["Basket"] >= 0.7
+    assert Place("till.py", text, {}).view.weights["Basket"] >= 0.7
 
 
 def test_what_is_around() -> None:
