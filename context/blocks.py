@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from context.types import SourceFile
 
 T = TypeVar("T")
+_MAX_TEXTS = 64
 
 
 class PerBlock(Generic[T]):
@@ -50,12 +52,39 @@ def shared(old: SourceFile, new: SourceFile) -> tuple[int, int]:
         old: a version of a file.
         new: another one.
     """
-    n_common = min(len(old.blocks), len(new.blocks))
+    return _shared(old.blocks, new.blocks)
+
+
+class Absent:
+    """Remembers texts that a file lacks: its next version has them, if at all, where it differs."""
+
+    def __init__(self) -> None:
+        self._lacks: OrderedDict[bytes, tuple[bytes, ...]] = OrderedDict()
+
+    def lacks(self, file: SourceFile, text: bytes) -> bool:
+        """Whether a text stands nowhere in a file.
+
+        Args:
+            file: where.
+            text: of at least a byte.
+        """
+        n_head, n_tail = _shared(self._lacks.pop(text, ()), file.blocks)
+        start = max(0, n_head - len(text) + 1)
+        stop = len(file.data) - max(0, n_tail - len(text) + 1)
+        if file.data.find(text, start, stop) >= 0:
+            return False
+        self._lacks[text] = file.blocks
+        while len(self._lacks) > _MAX_TEXTS:
+            self._lacks.popitem(last=False)
+        return True
+
+
+def _shared(old: tuple[bytes, ...], new: tuple[bytes, ...]) -> tuple[int, int]:
+    n_common = min(len(old), len(new))
     n_head = 0
-    while n_head < n_common and old.blocks[n_head] is new.blocks[n_head]:
+    while n_head < n_common and old[n_head] is new[n_head]:
         n_head += 1
     n_tail = 0
-    while n_tail < n_common - n_head and old.blocks[-1 - n_tail] is new.blocks[-1 - n_tail]:
+    while n_tail < n_common - n_head and old[-1 - n_tail] is new[-1 - n_tail]:
         n_tail += 1
-    last = len(new.blocks) - n_tail
-    return sum(map(len, new.blocks[:n_head])), sum(map(len, new.blocks[last:]))
+    return sum(map(len, new[:n_head])), sum(map(len, new[len(new) - n_tail :]))

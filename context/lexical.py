@@ -6,7 +6,6 @@ only at the text left of it. Positions are character offsets.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -223,15 +222,21 @@ def statement_start(text: str, state: Lexical) -> int:
     return start
 
 
-@functools.lru_cache(maxsize=4)
-def _locate_line(text: str) -> tuple[Lexical, tuple[tuple[int, int], ...]]:
-    spans = _spans(text)
-    return advance(text, None, anchor(text, spans)), spans
-
-
-# Texts that were looked through last, with the strings of several lines in them.
 _Spans = tuple[tuple[int, int], ...]
+# Texts that were looked through last. To compare them takes a tenth of the time of hashing them.
+_located: deque[tuple[str, tuple[Lexical, _Spans]]] = deque(maxlen=4)
+# The same, with the strings of several lines in them.
 _looked_through: deque[tuple[str, _Spans]] = deque(maxlen=4)
+
+
+def _locate_line(text: str) -> tuple[Lexical, _Spans]:
+    for known, found in _located:
+        if known == text:
+            return found
+    spans = _spans(text)
+    found = advance(text, None, anchor(text, spans)), spans
+    _located.append((text, found))
+    return found
 
 
 def _spans(text: str) -> _Spans:

@@ -6,6 +6,7 @@ and each snippet's own score.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -115,20 +116,19 @@ def choose(
         allowance: how much may be new; None for as much as there is.
     """
     stayed = {_key(snippet): number for number, snippet in enumerate(before)}
-    known = _lines(shown)
-    chosen: list[Snippet] = []
+    known = {*_lines(shown)}
+    chosen: dict[str, list[Snippet]] = {}
     dropped: list[Dropped] = []
     n_left = n_tokens
     n_new = n_new_tokens = 0
     for snippet in _candidates(ranked, before):
-        lines = _lines(snippet.text)
-        cost = estimate_tokens(snippet.text)
-        if all(other.path != snippet.path for other in chosen):
-            cost += _FILE_TOKENS
+        lines = _snippet_lines(snippet.text)
+        beside = chosen.get(snippet.path, [])
+        cost = estimate_tokens(snippet.text) + (0 if beside else _FILE_TOKENS)
         is_new = _key(snippet) not in stayed
         if len(lines & known) > _KNOWN_SHARE * len(lines):
             reason = "already_shown"
-        elif any(_overlap(snippet, other) for other in chosen):
+        elif any(_overlap(snippet, other) for other in beside):
             reason = "overlaps"
         elif cost > _MAX_SHARE * n_tokens and snippet.origin != "pinned":
             reason = "too_long"
@@ -146,7 +146,7 @@ def choose(
             if is_new:
                 n_new += 1
                 n_new_tokens += cost
-            chosen.append(snippet)
+            chosen.setdefault(snippet.path, []).append(snippet)
             known |= lines
             continue
         dropped.append(Dropped(snippet=snippet, reason=reason))
@@ -167,11 +167,10 @@ def _candidates(ranked: Sequence[Snippet], before: Sequence[Snippet]) -> list[Sn
     return [snippet for _, snippet in sorted(worth, key=lambda pair: -pair[0])]
 
 
-def _in_order(chosen: Sequence[Snippet], stayed: Mapping[tuple[str, str], int]) -> list[Snippet]:
+def _in_order(
+    files: Mapping[str, Sequence[Snippet]], stayed: Mapping[tuple[str, str], int]
+) -> list[Snippet]:
     """File by file; files that were there stay where they were, the best of the new ones last."""
-    files: dict[str, list[Snippet]] = {}
-    for snippet in chosen:
-        files.setdefault(snippet.path, []).append(snippet)
 
     def place(path: str) -> tuple[int, float]:
         known = [stayed[_key(s)] for s in files[path] if _key(s) in stayed]
@@ -201,5 +200,11 @@ def is_verbatim(snippet: Snippet) -> bool:
     return len(snippet.text) >= _VERBATIM_SHARE * (snippet.end_byte - snippet.start_byte)
 
 
-def _lines(text: str) -> set[str]:
-    return {line for line in map(str.strip, text.split("\n")) if len(line) >= _MIN_LINE_CHARS}
+def _lines(text: str) -> frozenset[str]:
+    return frozenset(
+        line for line in map(str.strip, text.split("\n")) if len(line) >= _MIN_LINE_CHARS
+    )
+
+
+# Most snippets are the same at the next keystroke.
+_snippet_lines = functools.lru_cache(maxsize=1024)(_lines)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from context.blocks import Absent
 from context.definitions import Definitions
 from context.rank import Allowance, Chosen, choose, fuse, is_verbatim
 from context.redact import redact
@@ -72,6 +73,7 @@ class Related:
         self.packages = packages
         self.visits: Sequence[Visit] = ()
         self._similar = similar or SimilarWindows()
+        self._absent = Absent()
 
     def find(
         self,
@@ -106,7 +108,7 @@ class Related:
             if weights.get(name, 1.0) > 0
         }
         # Of the open file only what it still says.
-        stayed = [s for s in before if s.path != path or _stands_in(file.data, s)]
+        stayed = [s for s in before if s.path != path or self._stands_in(file, s)]
         return choose(
             fuse(found, weights),
             wanted.n_tokens,
@@ -114,6 +116,14 @@ class Related:
             before=stayed,
             allowance=wanted.allowance,
         )
+
+    def _stands_in(self, file: SourceFile, snippet: Snippet) -> bool:
+        if not is_verbatim(snippet):
+            return False
+        text = snippet.text.encode("utf-8", "replace")
+        # Most often about where it stood before: looking through the whole file takes longer.
+        near = max(0, snippet.start_byte - _NEAR_BYTES), snippet.end_byte + _NEAR_BYTES
+        return file.data.find(text, *near) >= 0 or not self._absent.lacks(file, text)
 
     def _sources(
         self, view: View, file: SourceFile, wanted: Wanted
@@ -129,15 +139,6 @@ class Related:
             "recent": lambda: recent.find(view, index, self.visits),
             "siblings": lambda: siblings.find(view, index),
         }
-
-
-def _stands_in(data: bytes, snippet: Snippet) -> bool:
-    if not is_verbatim(snippet):
-        return False
-    text = snippet.text.encode("utf-8", "replace")
-    # Most often about where it stood before: looking through the whole file takes longer.
-    near = max(0, snippet.start_byte - _NEAR_BYTES), snippet.end_byte + _NEAR_BYTES
-    return data.find(text, *near) >= 0 or text in data
 
 
 def _safe(snippet: Snippet) -> Snippet:

@@ -123,7 +123,7 @@ def _used(
 
 
 def _by_name(name: str, view: View, index: WorkspaceIndex) -> list[Place]:
-    if name in STOP_WORDS or len(name) < 3 or index.n_defined(name) > _MAX_PLACES:
+    if not 0 < index.n_defined(name) <= _MAX_PLACES or name in STOP_WORDS or len(name) < 3:
         return []
     places = [place for place in index.defined(name) if place.path != view.path]
     return places if len(places) <= _MAX_PLACES else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import keyword
 import re
 from collections.abc import Iterator
@@ -50,7 +51,13 @@ def bag_of(text: str) -> frozenset[str]:
         if word in STOP_WORDS:
             continue
         found.add(word)
-        parts = parts_of(word)
-        if len(parts) > 1:
-            found.update(f"{part}~" for part in parts)
+        found.update(_marked_parts(word))
     return frozenset(found)
+
+
+# The same names come again and again.
+@functools.lru_cache(maxsize=16_384)
+def _marked_parts(word: str) -> tuple[str, ...]:
+    """The words that a name is made of, if these are several, marked as parts."""
+    parts = parts_of(word)
+    return tuple(f"{part}~" for part in parts) if len(parts) > 1 else ()

@@ -23,7 +23,7 @@ def test_a_text_that_grows_line_by_line_is_located_as_if_it_were_new(seed: int) 
             text = text[: chance.randint(0, len(text))]
         found = locate(text)
         lexical._looked_through.clear()
-        lexical._locate_line.cache_clear()
+        lexical._located.clear()
         assert locate(text) == found
         if chance.random() < 0.5:
             lexical._looked_through.append((SEED_TEXT, lexical._spans(SEED_TEXT)))
