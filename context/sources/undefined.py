@@ -9,10 +9,11 @@ import builtins
 import functools
 import keyword
 import re
+from typing import NamedTuple
 
 from context.outline import line_start, lines_around
 from context.sources.view import View
-from context.types import Snippet
+from context.types import Snippet, SourceFile
 from context.workspace.index import WorkspaceIndex
 
 ORIGIN = "undefined"
@@ -45,44 +46,84 @@ def find(view: View, index: WorkspaceIndex) -> list[Snippet]:
     in_body = innermost is not None and innermost.kind == "function"
     if in_body or not _BEGINNING.fullmatch(view.before[-1]) or len(view.data) > _MAX_FILE_BYTES:
         return []
-    # Without the cursor's line, so that the answer holds for all of its keys.
-    start, end = line_start(view.data, view.cursor), view.data.find(b"\n", view.cursor)
-    end = len(view.data) if end < 0 else end
     imported = {item.local for item in view.imports}
     uses = [
-        (name, at if at < start else at + end - start)
-        for name, at in _uses(view.data[:start] + view.data[end:])
+        (name, at)
+        for name, at in _uses(view.file, view.cursor)
         if name not in imported and not index.n_defined(name)
     ]
     uses.sort(key=lambda use: abs(use[1] - view.cursor))
     return [_snippet(view, at) for _, at in uses[:_MAX_RESULTS]]
 
 
-@functools.lru_cache(maxsize=4)
-def _uses(data: bytes) -> tuple[tuple[str, int], ...]:
-    """The first use of each name that a file uses and does not define."""
+class _Names(NamedTuple):
+    """Names in a part of a file.
+
+    Args:
+        defined: what is defined or set.
+        calls: what is called, and where first.
+        others: what stands there otherwise: parameters, variables, imports come from somewhere.
+        of_self: attributes of ``self`` and ``cls``, and where they come first.
+        set_on_self: those of them that are set.
+    """
+
+    defined: set[str]
+    calls: dict[str, int]
+    others: set[str]
+    of_self: dict[str, int]
+    set_on_self: set[str]
+
+
+def _uses(file: SourceFile, cursor: int) -> list[tuple[str, int]]:
+    """The first use of each name that a file uses and does not define, but for the cursor's line.
+
+    The answer holds for all of the line's keys.
+    """
+    of_file = _Names(set(_KNOWN), {}, set(), {}, set())
+    start = 0
+    for block in file.blocks or (file.data,):
+        if start <= cursor < start + len(block) or cursor == start + len(block) == len(file.data):
+            line = line_start(block, cursor - start)
+            end = block.find(b"\n", cursor - start)
+            end = len(block) if end < 0 else end
+            _add(of_file, _names_in(block[:line]), start)
+            _add(of_file, _names_in(block[end:]), start + end)
+        else:
+            _add(of_file, _names_in(block), start)
+        start += len(block)
+    uses = {name: at for name, at in of_file.calls.items() if name not in of_file.others}
+    uses |= {n: at for n, at in of_file.of_self.items() if n not in of_file.set_on_self}
+    return [(name, at) for name, at in uses.items() if name not in of_file.defined]
+
+
+def _add(names: _Names, more: _Names, start: int) -> None:
+    """Add the names in a part of a file that begins at an offset."""
+    names.defined.update(more.defined)
+    names.others.update(more.others)
+    names.set_on_self.update(more.set_on_self)
+    for name, at in more.calls.items():
+        names.calls.setdefault(name, start + at)
+    for name, at in more.of_self.items():
+        names.of_self.setdefault(name, start + at)
+
+
+# At the next line most blocks are the same.
+@functools.lru_cache(maxsize=256)
+def _names_in(data: bytes) -> _Names:
     groups = (found.groups() for found in _DEFINED.finditer(data))
-    defined = {name.decode() for names in groups for name in names if name}
-    calls: dict[str, int] = {}
-    seen_otherwise: set[str] = set()
+    names = _Names({n.decode() for each in groups for n in each if n}, {}, set(), {}, set())
     for found in _WORD.finditer(data):
         name = found.group().decode().rstrip("( \t\r\n")
         if found["call"]:
-            calls.setdefault(name, found.start())
+            names.calls.setdefault(name, found.start())
         else:
-            # A parameter, a variable, an import: it comes from somewhere.
-            seen_otherwise.add(name)
-    set_on_self = set()
-    of_self: dict[str, int] = {}
+            names.others.add(name)
     for found in _OF_SELF.finditer(data):
         name = found["name"].decode()
         if found["set"]:
-            set_on_self.add(name)
-        of_self.setdefault(name, found.start())
-    uses = {name: at for name, at in calls.items() if name not in seen_otherwise}
-    uses |= {name: at for name, at in of_self.items() if name not in set_on_self}
-    known = defined | _KNOWN
-    return tuple((name, at) for name, at in uses.items() if name not in known)
+            names.set_on_self.add(name)
+        names.of_self.setdefault(name, found.start())
+    return names
 
 
 def _snippet(view: View, at: int) -> Snippet:
