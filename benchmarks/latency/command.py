@@ -130,13 +130,13 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _setup(args: argparse.Namespace) -> Setup:
-    from lsp_server.engine.llama.native import usable_cores
+    from lsp_server.models.cores import physical_cores
 
     resolved = engine_options(Settings(model=ModelSettings(id=args.model)))
     return Setup(
         model=args.model,
         model_path=Path(resolved.model_path),
-        n_threads=usable_cores(),
+        n_threads=physical_cores(),
         n_ctx=_N_CTX,
         budget=Budget(n_prefix_tokens=args.n_prefix_tokens, n_suffix_tokens=args.n_suffix_tokens),
         max_tokens=args.max_tokens,
