@@ -12,7 +12,7 @@ import msgspec
 from benchmarks.engine import probe
 from benchmarks.engine.bench import Bench, Part, Setup, changed, has_option, resampled
 from benchmarks.figures import Figure
-from benchmarks.summary import Cell, Column, Table, Verdict
+from benchmarks.summary import Cell, Column, Table, Verdict, show
 from benchmarks.verdicts import against
 from lsp_server.engine.options import EngineOptions
 from lsp_server.models.verify import sha256_of
@@ -191,10 +191,15 @@ def report(bench: Bench, topic: Topic) -> Part:
     ordered = sorted(groups.items(), key=lambda item: item[0][0])
     rows = [_row(chosen) for _, chosen in ordered]
     verdicts: list[Verdict] = []
+    sentences: list[str] = []
     if topic in _JUDGED:
         for depth in sorted({record.depth for record in records}):
-            verdicts += _verdicts([chosen for (at, _), chosen in ordered if at == depth])
-    return Part(tables=(_table(topic, rows),), verdicts=tuple(verdicts))
+            cases = [chosen for (at, _), chosen in ordered if at == depth]
+            verdicts += _verdicts(cases)
+            sentences += _sentences(cases)
+    return Part(
+        tables=(_table(topic, rows),), verdicts=tuple(verdicts), sentence=" ".join(sentences)
+    )
 
 
 def _of(bench: Bench, topic: Topic) -> list[Load]:
@@ -212,6 +217,19 @@ def _verdicts(cases: Sequence[Sequence[Load]]) -> list[Verdict]:
         name = f"{what} after {first[0].depth:,} tokens, {first[0].case} over {second[0].case}"
         verdicts.append(against(name, found, 1.0, "the level of", unit="ratio"))
     return verdicts
+
+
+def _sentences(cases: Sequence[Sequence[Load]]) -> list[str]:
+    """What the verdicts say, in short."""
+    if len(cases) != 2:
+        return []
+    first, second = cases
+    found = (faster(_prefills(first), _prefills(second)), faster(_decodes(first), _decodes(second)))
+    prefill, decode = (show(figure, "ratio") for figure in found)
+    return [
+        f"After {first[0].depth:,} tokens {first[0].case} makes prefill {prefill} and decode "
+        f"{decode} times as fast as {second[0].case}."
+    ]
 
 
 def faster(ours: Sequence[float], theirs: Sequence[float]) -> Figure:

@@ -225,5 +225,6 @@ def test_configurations_are_compared_with_each_other(tmp_path: Path) -> None:
     part = loads.report(bench, "attention")
     assert [verdict.outcome for verdict in part.verdicts] == ["ahead", "ahead"]
     assert "on over off: 2.00" in part.verdicts[0].text
+    assert "on makes prefill 2.00" in part.sentence
     assert [row[5] for row in part.tables[0].rows] == [700, 700]
     assert [row[6] for row in part.tables[0].rows] == [6, 6]
