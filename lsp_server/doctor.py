@@ -30,6 +30,7 @@ from lsp_server.engine.launch import (
     engine_options,
     model_of,
     verdict_of,
+    worth_fetching,
 )
 from lsp_server.engine.protocol import EngineStatus, PlacementStatus
 from lsp_server.errors import MidfillError
@@ -271,6 +272,8 @@ def _choice(resolved: Resolved) -> Check:
         verdicts, waiting = choice.verdicts, choice.unmeasured
         detail = f"auto takes {choice.model.id}, {choice.reason}"
         others = [f"{v.model.id}: {v}" for v in verdicts if v.model != choice.model]
+        if guess := worth_fetching(settings, choice):
+            others.append(str(guess))
     else:
         verdicts, waiting, others = (verdict_of(model_of(settings), settings),), (), []
         origin = resolved.origins["model.id"]

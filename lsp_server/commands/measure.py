@@ -49,9 +49,13 @@ def choice_of(settings: Settings) -> Choice | None:
 
 
 def used(settings: Settings, choice: Choice) -> str:
-    """Which model is used and why, in one line."""
+    """Which model is used and why, and which larger one is worth a try, a line each."""
+    from lsp_server.engine.launch import worth_fetching
+
     if settings.model.id == "auto":
-        return f"auto takes {choice.model.id}: {choice.reason}"
+        guess = worth_fetching(settings, choice)
+        reason = f"auto takes {choice.model.id}: {choice.reason}"
+        return f"{reason}\n{guess}" if guess is not None else reason
     return f"model.id is set to {settings.model.id}; auto would take {choice.model.id}: " + (
         choice.reason
     )

@@ -17,6 +17,7 @@ from lsp_server.commands.measure import (
     speed_record,
     used,
 )
+from lsp_server.commands.output import console, print_rows
 from lsp_server.errors import MidfillError, ModelNotFoundError, UsageError
 from lsp_server.models import catalog, machine, progress, store
 from lsp_server.models.catalog import ModelEntry
@@ -334,33 +335,25 @@ def _own_row(model: InstalledModel) -> dict[str, Any]:
 
 
 def _print_table(rows: list[dict[str, Any]], speeds: dict[str, tuple[str, str, str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("id", no_wrap=True)
-    table.add_column("model", overflow="fold")
-    table.add_column("size", justify="right", no_wrap=True)
-    for name in ("licence", "default", "fetched"):
-        table.add_column(name)
+    head = ["id", "size", "licence", "", "first line", "decode", "prefill"]
     measured = any(any(cells) for cells in speeds.values())
-    for name in ("first line", "decode", "prefill") if measured else ():
-        table.add_column(name, justify="right", no_wrap=True)
+    table, styles = [tuple(head if measured else head[:4])], ["bold"]
     for row in rows:
-        default = {"cpu": "CPU", "gpu": "GPU"}.get(row["default_for"] or "", "")
-        if row["default_here"]:
-            default = f"{default}, here".removeprefix(", ")
-        style = "green" if row["fetched"] else ""
-        # Text: a name of the user's must not be read as rich's markup.
-        title = Text(row["title"])
-        cells = (row["id"], title, _size(row["size_bytes"]), row["licence"] or "your own file")
         speed = speeds.get(row["id"], ("", "", "")) if measured else ()
-        table.add_row(*cells, default, "yes" if row["fetched"] else "", *speed, style=style)
-    console = Console()
-    console.print(table)
+        licence = row["licence"] or "your own file"
+        table.append((row["id"], _size(row["size_bytes"]), licence, _state(row), *speed))
+        styles.append("green" if row["fetched"] else "")
+    print_rows(table, to=console(), styles=styles, to_the_right=(1, 4, 5, 6))
     if not any(row["fetched"] for row in rows):
-        console.print("\nNone is fetched yet. Run: midfill model fetch", highlight=False)
+        print("\nNone is fetched yet. Run: midfill model fetch")
+
+
+def _state(row: dict[str, Any]) -> str:
+    """What a model is here, in few words."""
+    default = {"cpu": "CPU default", "gpu": "GPU default"}.get(row["default_for"] or "", "")
+    if row["default_here"]:
+        default = "default here"
+    return ", ".join(word for word in ("fetched" if row["fetched"] else "", default) if word)
 
 
 def _size(n_bytes: int) -> str:

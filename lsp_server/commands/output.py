@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def print_rows(
     to: Console,
     styles: Iterable[str] = (),
     first_style: str = "",
+    to_the_right: Collection[int] = (),
 ) -> None:
     """Print rows with their cells aligned; the last cell of a row may be of any length.
 
@@ -30,6 +31,7 @@ def print_rows(
         to: where to print.
         styles: style of each row, in order; rows beyond have none.
         first_style: style of the first cell of every row.
+        to_the_right: numbers of the columns that end at the same place, not begin there.
     """
     from rich.text import Text
 
@@ -38,8 +40,11 @@ def print_rows(
     widths = [max(len(row[i]) for row in table if i < len(row)) for i in range(n_columns)]
     row_styles = [*styles, *[""] * len(table)]
     for row, style in zip(table, row_styles, strict=False):
-        cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
-        line = Text("  ".join([*cells, row[-1]]).rstrip(), style=style)
+        cells = [
+            cell.rjust(width) if number in to_the_right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=False))
+        ]
+        line = Text("  ".join(cells).rstrip(), style=style)
         if first_style:
             line.stylize(first_style, 0, len(row[0]))
         to.print(line)

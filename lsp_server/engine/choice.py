@@ -11,7 +11,11 @@ from collections.abc import Sequence
 import msgspec
 
 from lsp_server.engine.speeds import Speed
+from lsp_server.models.catalog import ModelEntry
 from lsp_server.models.store import InstalledModel
+
+# Models under others are not recommended unasked.
+_FREE_LICENCES = ("Apache-2.0",)
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +71,51 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
             if verdict.open:
                 larger.append(verdict.model)
         return tuple(larger)
+
+
+class Guess(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that is not fetched, and would probably be fast enough.
+
+    Args:
+        model_id: of the catalog.
+        first_line_ms: time to a first line as it is to be expected.
+    """
+
+    model_id: str
+    first_line_ms: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.model_id} gives better suggestions and would probably take "
+            f"{self.first_line_ms:,.0f} ms here: midfill model fetch {self.model_id}"
+        )
+
+
+def worth_fetching(
+    verdict: Verdict, entries: Sequence[ModelEntry], *, memory_bytes: int
+) -> Guess | None:
+    """The largest model that is not fetched and would probably be fast enough here.
+
+    Every token reads all weights: times are taken to go as the sizes of the files.
+
+    Args:
+        verdict: on the model that is used.
+        entries: models to choose from.
+        memory_bytes: that the weights may take.
+    """
+    speed, used = verdict.speed, verdict.model
+    if speed is None or used.entry is None:
+        return None
+    larger = [
+        (entry.size_bytes, Guess(model_id=entry.id, first_line_ms=first_line_ms))
+        for entry in entries
+        if entry.n_params > used.entry.n_params
+        and entry.licence in _FREE_LICENCES
+        and entry.size_bytes <= memory_bytes
+        and (first_line_ms := speed.first_line_ms * entry.size_bytes / used.size_bytes)
+        <= verdict.budget_ms
+    ]
+    return max(larger, key=lambda each: each[0])[1] if larger else None
 
 
 def choose(verdicts: Sequence[Verdict], default: InstalledModel) -> Choice:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 
-from lsp_server.engine import speeds
-from lsp_server.engine.choice import Choice, Verdict, choose
+from lsp_server.engine import choice as rules
+from lsp_server.engine import measuring, speeds
+from lsp_server.engine.choice import Choice, Guess, Verdict
 from lsp_server.engine.options import EngineOptions
 from lsp_server.engine.protocol import Adapter
-from lsp_server.models import store
+from lsp_server.models import catalog, machine, store
 from lsp_server.models.store import InstalledModel
 from lsp_server.settings import Settings
 
@@ -69,7 +70,29 @@ def choose_model(settings: Settings) -> Choice:
         ModelNotFoundError: none is fetched.
     """
     default = store.resolve(None)
-    return choose([verdict_of(model, settings) for model in store.installed()], default)
+    return rules.choose([verdict_of(model, settings) for model in store.installed()], default)
+
+
+def worth_fetching(settings: Settings, choice: Choice) -> Guess | None:
+    """A larger model that is not fetched, where ``auto`` would probably take it; CPUs only.
+
+    Which model a GPU carries is known without measuring: the default is by its memory.
+
+    Args:
+        settings: in force.
+        choice: what ``auto`` takes.
+    """
+    if settings.model.id != _AUTO or machine.gpu_memory_bytes():
+        return None
+    fetched = {model.id for model in store.installed()}
+    others = [entry for entry in catalog.ENTRIES if entry.id not in fetched]
+    room_bytes = measuring.room_bytes()
+    found = (
+        rules.worth_fetching(verdict, others, memory_bytes=room_bytes)
+        for verdict in choice.verdicts
+        if verdict.model == choice.model
+    )
+    return next(found, None)
 
 
 def verdict_of(model: InstalledModel, settings: Settings) -> Verdict:

@@ -44,13 +44,17 @@ def command(options: EngineOptions) -> list[str]:
     return [sys.executable, "-P", "-m", _MODULE, msgspec.json.encode(options).decode()]
 
 
+def room_bytes() -> int:
+    """Memory for the weights of a model beside what is there, without pushing it out."""
+    return max(0, int(psutil.virtual_memory().available) - _SPARE_BYTES)
+
+
 def has_room(options: EngineOptions) -> bool:
-    """Whether the model can be loaded beside what is in memory, without pushing it out."""
+    """Whether the model can be loaded into it."""
     try:
-        n_bytes = Path(options.model_path).stat().st_size
+        return Path(options.model_path).stat().st_size <= room_bytes()
     except OSError:
         return False
-    return bool(psutil.virtual_memory().available >= n_bytes + _SPARE_BYTES)
 
 
 def read_report(line: bytes) -> Report | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from lsp_server.engine.choice import Choice, Verdict, choose
+from lsp_server.engine.choice import Choice, Guess, Verdict, choose, worth_fetching
+from lsp_server.models import catalog
+from lsp_server.models.catalog import ModelEntry
 from tests.engine.makers import model, speed
 
 SMALL, MIDDLE, LARGE = model("small", 1), model("middle", 2), model("large", 3)
@@ -93,3 +96,45 @@ def test_the_only_model_is_taken_whatever_it_costs() -> None:
     assert choice.model == LARGE
     assert choice.reason == "the only one fetched; 5,000 ms > 700 ms budget"
     assert choice.unmeasured == ()
+
+
+# -- models that are not fetched ---------------------------------------------------------
+
+GIB = 2**30
+
+
+def entry(name: str, size_bytes: int, n_params: int, licence: str = "Apache-2.0") -> ModelEntry:
+    """A model of the catalog."""
+    return msgspec.structs.replace(
+        catalog.ENTRIES[0], id=name, size_bytes=size_bytes, n_params=n_params, licence=licence
+    )
+
+
+USED = msgspec.structs.replace(model("small", GIB), entry=entry("small", GIB, n_params=500_000_000))
+
+
+def guessed(
+    *entries: ModelEntry, first_line_ms: float | None = 200, memory_bytes: int = 8 * GIB
+) -> Guess | None:
+    """What is recommended to who uses the small one."""
+    known = None if first_line_ms is None else speed(first_line_ms)
+    verdict = Verdict(model=USED, speed=known, budget_ms=BUDGET_MS)
+    return worth_fetching(verdict, entries, memory_bytes=memory_bytes)
+
+
+def test_the_largest_that_is_likely_to_fit_is_recommended() -> None:
+    """In the budget and in memory, by the sizes of the files; with what it takes."""
+    two, three, four = (entry(f"{n}", n * GIB, n * 1_000_000_000) for n in (2, 3, 4))
+    assert guessed(two, three, four) == Guess(model_id="3", first_line_ms=600.0)
+    assert guessed(two, three, four, memory_bytes=2 * GIB) == Guess(
+        model_id="2", first_line_ms=400.0
+    )
+    assert guessed(four) is None
+
+
+def test_what_is_no_better_or_not_free_is_not_recommended() -> None:
+    """Nor anything while the speed of the machine is not known."""
+    assert guessed(entry("q8", 2 * GIB, 500_000_000)) is None
+    assert guessed(entry("research", 2 * GIB, 3_000_000_000, "Qwen Research")) is None
+    assert guessed(entry("2", 2 * GIB, 3_000_000_000), first_line_ms=None) is None
+    assert "midfill model fetch 2" in str(guessed(entry("2", 2 * GIB, 3_000_000_000)))
