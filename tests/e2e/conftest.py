@@ -237,14 +237,14 @@ def use_server(vscode_window: VSCodeWindow, tmp_path: Path) -> Iterator[UseServe
 
 @pytest.fixture
 def use_settings(vscode_window: VSCodeWindow) -> Iterator[UseSettings]:
-    """Changes settings of the user while the window is open; they are as before after the test."""
-    user = vscode_window.server.settings_file("User")
-    usual = json.loads(user.read_text())
+    """Changes settings while the window is open; they are as before after the test."""
+    machine = vscode_window.server.settings_file("Machine")
+    usual = json.loads(machine.read_text())
 
     def use(settings: dict[str, Any]) -> None:
         # The editor shows the title once it has read the file; what comes later finds the rest set.
         title = f"settings {next(_NAMES)}"
-        user.write_text(json.dumps({**usual, **settings, "window.title": title}))
+        machine.write_text(json.dumps({**usual, **settings, "window.title": title}))
         wait_until(lambda: vscode_window.page.title() == title, "the settings", 30.0)
 
     yield use

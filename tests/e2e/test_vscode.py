@@ -47,7 +47,7 @@ def test_ghost_text_grows(document: Document) -> None:
     document.window.watch_ghost()
     text = "".join(GROWING)
     document.ask("def g(a, b):", text)
-    assert len(grown(document.window.seen_ghosts())) >= 3
+    assert len(grown(document.window.seen_ghosts())) >= 2
     document.window.press("Tab")
     document.wait_for_text(f"def g(a, b):\n    {text}")
     document.wait_for_counts(before, shown=1, accepted=1)
@@ -62,19 +62,24 @@ def test_a_fast_stream_does_not_blink(
     seen = document.window.seen_ghosts()
     shown = grown(seen)
     assert len(shown) >= 2
-    record_property("n_frames", len(shown))
-    record_property("n_pieces", len(STREAM))
+    record_property("pieces", len(STREAM))
+    record_property("frames", len(shown))
+    record_property("empty frames", shown.count(""))
     document.window.press("Tab")
     document.wait_for_text("def w(a, b):\n    " + "".join(STREAM))
 
 
 def grown(seen: Seen) -> list[str]:
-    """The ghost texts from the first one on, each of which begins with the one before."""
-    for texts in seen:
-        texts = list(itertools.dropwhile(lambda text: not text, texts))
-        assert all(texts), f"{texts.count('')} times nothing in {texts}"
-        assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(texts)), texts
-    return [text for text in seen.frames if text]
+    """The ghost texts from the first one on: never nothing, and each begins with the one before.
+
+    The page's nodes are looked at as well, since a gap may be too short for a frame here and be one
+    elsewhere; lines that are there but not laid out yet are out of order in them.
+    """
+    frames, states = (list(itertools.dropwhile(lambda text: not text, each)) for each in seen)
+    assert all(frames), f"{frames.count('')} empty frames in {frames}"
+    assert all(states), f"{states.count('')} times nothing in {states}"
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(frames)), frames
+    return frames
 
 
 def test_a_word_is_accepted_in_part(document: Document) -> None:

@@ -8,11 +8,13 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from lsp_server.acceptance.report import summarise
+from lsp_server.acceptance.store import read_events
 from tests.conftest import midfill_command
 from tests.e2e.vscode import wait_until
 from tests.e2e.vscode_window import VSCodeWindow
 
-N_SESSION = 200
+N_SESSION = 20
 GROWING = ["total = 0", "\n    for n in a:", "\n        total += n", "\n    return total / b"]
 LINES = "first = a\n    second = b\n    return first"
 _LETTERS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
@@ -34,7 +36,7 @@ def script() -> dict[str, Any]:
     replies: list[dict[str, Any]] = [
         {"after": "def f(a, b):\n    ", "text": "return a + b"},
         {"after": "def f(a, b):\n    r", "text": "eturn a + b"},
-        {"after": "def g(a, b):\n    ", "pieces": GROWING, "interval_ms": 300},
+        {"after": "def g(a, b):\n    ", "pieces": GROWING, "interval_ms": 600},
         {"after": "def w(a, b):\n    ", "pieces": STREAM, "interval_ms": 50},
         {"after": "def h(a, b):\n    ", "text": LINES},
         {"after": "def p(a, b):\n    ", "text": "return scale(a, b)"},
@@ -100,8 +102,8 @@ class Document:
 
     def counts(self) -> dict[str, int]:
         """How many suggestions the log says were shown, and what became of them."""
-        figures = self.stats()
-        return {name: figures[name] for name in _COUNTED}
+        total = summarise(read_events(Path(self.window.server.env["MIDFILL_STATE_DIR"]))).total
+        return {name: getattr(total, name) for name in _COUNTED}
 
     def wait_for_counts(self, before: dict[str, int], **more: int) -> None:
         """Wait until the log has so many more of each than before, and no other ones."""

@@ -26,30 +26,31 @@ _STATUS = """() => {
   return item ? `${item.getAttribute('aria-label')} ${item.textContent}` : '';
 }"""
 
-# What stood on the screen in each frame once it was painted, and after each change of the page's
-# nodes, which may be between two frames; without repeats.
+# What stands there in each frame, and after each change of the page's nodes, which may be between
+# two frames; without repeats. The observer of sizes is called last before a frame is painted.
 _WATCH = f"""() => {{
   const ghost = {_GHOST};
   const note = (texts) => {{
     const text = ghost();
     if (texts.at(-1) !== text) texts.push(text);
   }};
-  const painted = new MessageChannel();
   const watched = {{ frames: [], states: [], isOn: true }};
-  watched.observer = new MutationObserver(() => note(watched.states));
-  watched.observer.observe(document.querySelector('.monaco-workbench'), {{
-    subtree: true, childList: true, characterData: true }});
-  painted.port1.onmessage = () => {{
-    note(watched.frames);
-    if (watched.isOn) requestAnimationFrame(() => painted.port2.postMessage(0));
+  const workbench = document.querySelector('.monaco-workbench');
+  const painting = new ResizeObserver(() => note(watched.frames));
+  const nextFrame = () => {{
+    painting.unobserve(workbench);
+    painting.observe(workbench);
+    if (watched.isOn) requestAnimationFrame(nextFrame);
   }};
-  painted.port2.postMessage(0);
+  nextFrame();
+  watched.changes = new MutationObserver(() => note(watched.states));
+  watched.changes.observe(workbench, {{ subtree: true, childList: true, characterData: true }});
   window.watched = watched;
 }}"""
 _SEEN = """() => {
-  const { frames, states, observer } = window.watched;
+  const { frames, states, changes } = window.watched;
   window.watched.isOn = false;
-  observer.disconnect();
+  changes.disconnect();
   return [frames, states];
 }"""
 
