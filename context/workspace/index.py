@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,6 +20,10 @@ _MAX_DEAD_SHARE = 0.5
 _MIN_DEAD = 256
 # Files are not looked for by words that so many of them have.
 _MAX_SPREAD, _MAX_SPREAD_SHARE = 64, 0.03
+# Entries of such lists that are gone through for one question, about a millisecond.
+_MAX_POSTINGS = 10_000
+# Of a large workspace source folders are looked for anew when so much of it has come or gone.
+_MANY_FILES, _MAX_UNROOTED_SHARE = 4096, 1 / 64
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -51,7 +56,7 @@ class WorkspaceIndex:
         self._named: dict[str, dict[str, None]] = defaultdict(dict)
         self._stems: dict[str, str] = {}
         self._roots: list[str] = []
-        self._root_of: dict[str, str] = {}
+        self._n_rooted = 0
         # Words are kept with numbers for files: a hundred thousand lists of paths are too much.
         self._numbers: dict[str, int] = {}
         self._paths: list[str | None] = []
@@ -233,15 +238,22 @@ class WorkspaceIndex:
         return dict.fromkeys([own, "", "src", *self._known_roots()])
 
     def _known_roots(self) -> list[str]:
-        if len(self._root_of) != len(self._stems):
-            self._root_of = {stem: self._source_root(path) for stem, path in self._stems.items()}
-            roots = Counter(self._root_of.values())
+        n_files = len(self._stems)
+        n_stale = _MAX_UNROOTED_SHARE * n_files if n_files > _MANY_FILES else 0
+        if abs(n_files - self._n_rooted) > n_stale:
+            self._n_rooted = n_files
+            folders = Counter(path.rpartition("/")[0] for path in self._stems.values())
+            roots: Counter[str] = Counter()
+            for folder, n_inside in folders.items():
+                roots[self._root_above(folder)] += n_inside
             self._roots = [root for root, _ in roots.most_common(_MAX_ROOTS)]
         return self._roots
 
     def _source_root(self, path: str) -> str:
         """The folder above the outermost package that a file is in."""
-        folder = path.rpartition("/")[0]
+        return self._root_above(path.rpartition("/")[0])
+
+    def _root_above(self, folder: str) -> str:
         while folder and self._is_package(folder):
             folder = folder.rpartition("/")[0]
         return folder
@@ -280,18 +292,27 @@ class WorkspaceIndex:
             limit: at most so many files.
         """
         scores: dict[int, float] = defaultdict(float)
+        for word in self._telling(weights):
+            gain = weights[word] * self.rarity(word)
+            for number in self._with_word[word]:
+                scores[number] += gain
+        best = heapq.nsmallest(2 * limit, scores.items(), key=lambda pair: (-pair[1], pair[0]))
+        paths = (self._paths[number] for number, _ in best)
+        return [path for path in paths if path is not None][:limit]
+
+    def _telling(self, words: Iterable[str]) -> list[str]:
+        """Words by which files are told apart: not those of many files, the rarest where not all."""
         # A word of many files tells them not apart.
         n_most = max(_MAX_SPREAD, _MAX_SPREAD_SHARE * len(self._paths))
-        for word, weight in weights.items():
-            numbers = self._with_word.get(word, ())
-            if len(numbers) > n_most:
-                continue
-            gain = weight * self.rarity(word)
-            for number in numbers:
-                scores[number] += gain
-        best = sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))
-        paths = (self._paths[number] for number, _ in best[: 2 * limit])
-        return [path for path in paths if path is not None][:limit]
+        known = [word for word in words if 0 < self.n_with_word(word) <= n_most]
+        n_left = _MAX_POSTINGS
+        rarest = set()
+        for word in sorted(known, key=self.n_with_word):
+            n_left -= self.n_with_word(word)
+            if n_left < 0:
+                break
+            rarest.add(word)
+        return [word for word in known if word in rarest]
 
 
 def _name(path: str) -> str:
