@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from context.outline import signature
@@ -72,7 +72,7 @@ def find(
     return sorted(snippets, key=lambda snippet: -snippet.score)
 
 
-def _worth_it(bound: dict[str, Import], weights: dict[str, float]) -> list[Import]:
+def _worth_it(bound: dict[str, Import], weights: Mapping[str, float]) -> list[Import]:
     """Imports of names near the cursor, and some of the others, those that came last first."""
     used: list[Import] = []
     idle: list[Import] = []
@@ -87,7 +87,7 @@ class _Found(NamedTuple):
     among: WorkspaceIndex
 
 
-def _own(view: View, weights: dict[str, float]) -> Iterator[Snippet]:
+def _own(view: View, weights: Mapping[str, float]) -> Iterator[Snippet]:
     """Definitions in the open file that are not shown."""
     for definition, owner in view.definitions.named(weights):
         if view.shows(definition.start_byte, definition.header_end):
@@ -108,7 +108,7 @@ def _used(
     target: Place | str | None,
     view: View,
     index: WorkspaceIndex,
-    weights: dict[str, float],
+    weights: Mapping[str, float],
 ) -> Iterator[tuple[Place, float]]:
     """What an import brings in, with its weight here; of a module what is used of it."""
     if isinstance(target, Place):
@@ -130,7 +130,11 @@ def _by_name(name: str, view: View, index: WorkspaceIndex) -> list[Place]:
 
 
 def snippet_of(
-    place: Place, score: float, near: dict[str, float], index: WorkspaceIndex, origin: str = ORIGIN
+    place: Place,
+    score: float,
+    near: Mapping[str, float],
+    index: WorkspaceIndex,
+    origin: str = ORIGIN,
 ) -> Snippet:
     """A definition as it is shown: its signature; of a class those of its members too.
 
@@ -161,7 +165,7 @@ def snippet_of(
     )
 
 
-def _class_text(place: Place, near: dict[str, float], index: WorkspaceIndex) -> str:
+def _class_text(place: Place, near: Mapping[str, float], index: WorkspaceIndex) -> str:
     members = [*index.members(place)]
 
     def rank(number: int) -> tuple[float, int]:

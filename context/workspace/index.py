@@ -301,8 +301,7 @@ class WorkspaceIndex:
         return [path for path in paths if path is not None][:limit]
 
     def _telling(self, words: Iterable[str]) -> list[str]:
-        """Words by which files are told apart: not those of many files, the rarest where not all."""
-        # A word of many files tells them not apart.
+        """Words that few files have, the rarest ones where these are many."""
         n_most = max(_MAX_SPREAD, _MAX_SPREAD_SHARE * len(self._paths))
         known = [word for word in words if 0 < self.n_with_word(word) <= n_most]
         n_left = _MAX_POSTINGS

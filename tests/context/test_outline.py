@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
-from context.outline import (
-    Definition,
-    Outline,
-    definitions,
-    flatten,
-    instance_attributes,
-    signature,
-)
+from context.outline import Definition, flatten, instance_attributes, signature
+from context.reader import definitions
 from context.syntax import SyntaxTree
 from context.types import SourceFile
-from tests.context.fuzz_syntax import PIECES, SEED_TEXT
 
 SHOP = '''"""Shop."""
 
@@ -160,24 +151,3 @@ def test_deep_nesting_ends() -> None:
     assert outline(text)[1] == []
     text = "".join(" " * depth + f"class A{depth}:\n" for depth in range(500))
     assert 1 <= len(outline(text)[1]) < 100
-
-
-def test_an_outline_brought_up_to_date_is_that_of_the_new_text() -> None:
-    """Whatever is typed where: nothing of the old version stays, nothing of the new one lacks."""
-    chance = random.Random(3)
-    text = SEED_TEXT * 2
-    data = text.encode()
-    tree = SyntaxTree.parse(SourceFile(path="a.py", language="python", data=data))
-    assert tree is not None
-    for _ in range(600):
-        tree.definitions  # noqa: B018  # so that the next version can go on from it
-        at = chance.randrange(len(text) + 1)
-        if chance.random() < 0.6:
-            text = text[:at] + chance.choice(PIECES) + text[at:]
-        else:
-            text = text[:at] + text[at + chance.randrange(1, 30) :]
-        file = SourceFile(path="a.py", language="python", data=text.encode("utf-8", "replace"))
-        updated = SyntaxTree.update(tree, file)
-        assert updated is not None
-        assert updated.definitions == Outline.read(updated.top, updated.data).flat
-        tree = updated
