@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import itertools
 import os
 import random
 import shutil
 import sysconfig
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -22,9 +24,10 @@ from benchmarks.summary import Cell, Column, RunInfo, Summary, Table, Verdict
 from context.gather import gather
 from context.source import language_of
 from context.syntax import SyntaxTree
-from context.types import Budget, SourceFile
+from context.types import Budget
 from lsp_server.completion.draft import source_file
 from lsp_server.documents import Change, Span, TextDocument
+from lsp_server.errors import UsageError
 from lsp_server.settings import ContextSettings
 from lsp_server.workspace.workspace import Workspace
 
@@ -32,8 +35,14 @@ _CACHE = "MIDFILL_CACHE_DIR"
 _N_KEYS = 400
 _KEY_S = 0.02
 _N_LINES = 10_000
+_SIZES = (1_000, _N_LINES, 50_000)
+_FILE_LINES = range(200, 3_000)
 _BUDGET = Budget(n_prefix_tokens=768, n_suffix_tokens=192, n_context_tokens=512)
 _GOALS = {"lines": 1_000_000, "cold_s": 120.0, "warm_s": 3.0, "mib": 400.0, "request_ms": 15.0}
+
+
+# Milliseconds of each part of a request, key by key.
+Times = dict[str, list[float]]
 
 
 class Indexed(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +87,8 @@ def run(args: argparse.Namespace) -> int:
     return options.finish(args, _summary(info, indexed, times))
 
 
-async def _measure(root: Path) -> tuple[Indexed, dict[str, list[float]]]:
+async def _measure(root: Path) -> tuple[Indexed, dict[int, Times]]:
+    """What the index costs, and requests in files of each size, by their lines."""
     process = psutil.Process()
     gc.collect()
     rss = process.memory_info().rss
@@ -101,7 +111,8 @@ async def _measure(root: Path) -> tuple[Indexed, dict[str, list[float]]]:
         store_mib=sum(path.stat().st_size for path in stores) / 2**20,
         longest_ms=max(longest_ms, again_ms),
     )
-    times = await _requests(warm)
+    texts = {n_lines: _long_text(warm, n_lines) for n_lines in _SIZES}
+    times = {n_lines: await _requests(warm, text) for n_lines, text in texts.items()}
     await warm.aclose()
     return indexed, times
 
@@ -132,15 +143,15 @@ async def _made(root: Path) -> tuple[Workspace, float, float]:
     return workspace, spent_s, 1000 * longest_s
 
 
-async def _requests(workspace: Workspace) -> dict[str, list[float]]:
-    """Times of each part of a request while a file of ten thousand lines is typed in."""
+async def _requests(workspace: Workspace, text: str) -> Times:
+    """Times of each part of a request while one key after another is typed in a file."""
     chance = random.Random(1)
-    text = _long_text(workspace)
     document = TextDocument((workspace.root / "typed.py").as_uri(), "python", 0, text)
     lines = text.split("\n")
-    row = next(n for n in range(len(lines) // 2, len(lines)) if lines[n].startswith("    "))
+    middle = range(len(lines) // 2, len(lines))
+    row = next((n for n in middle if lines[n].startswith("    ")), middle.start)
     typed = "\n        result = self.connection.execute(query, parameters).fetch_all(limit=size)"
-    times: dict[str, list[float]] = {"edit and tree": [], "open file": [], "other files": []}
+    times: Times = {"edit and tree": [], "open file": [], "other files": []}
     tree: SyntaxTree | None = None
     line, column = row, len(lines[row])
     for number in range(_N_KEYS):
@@ -167,25 +178,58 @@ async def _requests(workspace: Workspace) -> dict[str, list[float]]:
     return times
 
 
-def _long_text(workspace: Workspace) -> str:
-    """Files of the workspace one after another."""
+def _long_text(workspace: Workspace, n_lines: int) -> str:
+    """Files of the workspace one after another, over and over if they are few."""
+    files = [*_python_files(workspace, n_lines)]
+    if not files:
+        raise UsageError(
+            f"No Python file in the folder has {_FILE_LINES.start} to {_FILE_LINES.stop} lines.",
+            code="folder_without_files",
+            hint="Choose a folder with Python packages: --folder FOLDER",
+        )
+    shortest = min(text.count("\n") for text in files)
     pieces: list[str] = []
-    n_lines = 0
+    n_left = n_lines
+    for text in itertools.cycle(files):
+        if n_left < shortest:
+            break
+        if text.count("\n") <= n_left:
+            pieces.append(text)
+            n_left -= text.count("\n")
+    return "".join(pieces)
+
+
+def _python_files(workspace: Workspace, n_lines: int) -> Iterator[str]:
+    """Texts of files of a middling length, up to so many lines."""
     for path in sorted(workspace.index.files):
         data = (workspace.root / path).read_bytes()
-        if language_of(path) != "python" or not 200 < data.count(b"\n") < 3000:
+        if language_of(path) != "python" or data.count(b"\n") not in _FILE_LINES:
             continue
-        if SyntaxTree.parse(SourceFile(path=path, language="python", data=data)) is None:
-            continue
-        pieces.append(data.decode("utf-8", "replace"))
-        n_lines += data.count(b"\n")
-        if n_lines >= _N_LINES:
+        yield data.decode("utf-8", "replace") + "\n"
+        n_lines -= data.count(b"\n")
+        if n_lines <= 0:
             break
-    return "\n".join(pieces)
 
 
-def _summary(info: RunInfo, indexed: Indexed, times: dict[str, list[float]]) -> Summary:
-    whole = [sum(each) for each in zip(*times.values(), strict=True)]
+def _whole(times: Times) -> list[float]:
+    return [sum(each) for each in zip(*times.values(), strict=True)]
+
+
+def _size_rows(by_size: dict[int, Times]) -> list[tuple[Cell, ...]]:
+    return [
+        (
+            f"{n_lines:,}",
+            *(percentile(each, 0.5) for each in times.values()),
+            *(percentile(_whole(times), share) for share in (0.5, 0.99)),
+            len(_whole(times)),
+        )
+        for n_lines, times in by_size.items()
+    ]
+
+
+def _summary(info: RunInfo, indexed: Indexed, by_size: dict[int, Times]) -> Summary:
+    times = by_size[_N_LINES]
+    whole = _whole(times)
     per_million = _GOALS["lines"] / max(1, indexed.n_lines)
     rows: list[tuple[Cell, ...]] = [
         (name, percentile(each, 0.5), percentile(each, 0.95), percentile(each, 0.99), len(each))
@@ -222,12 +266,22 @@ def _summary(info: RunInfo, indexed: Indexed, times: dict[str, list[float]]) -> 
                 title="A request in a file of ten thousand lines",
                 columns=(
                     Column("part"),
-                    *(Column(name, "ms") for name in ("p50", "p95", "p99")),
+                    *(Column(f"{name}, ms", "rate") for name in ("p50", "p95", "p99")),
                     Column("N", "count"),
                 ),
                 rows=tuple(rows),
                 note="One key after another is typed in the middle; each has its edit, its syntax "
                 "tree, and the context of its prompt.",
+            ),
+            Table(
+                title="The same in files of other sizes",
+                columns=(
+                    Column("lines"),
+                    *(Column(f"{part}, ms", "rate") for part in (*times, "all of it")),
+                    Column("p99, ms", "rate"),
+                    Column("N", "count"),
+                ),
+                rows=tuple(_size_rows(by_size)),
             ),
         ),
         verdicts=(

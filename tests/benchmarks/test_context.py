@@ -18,7 +18,10 @@ from benchmarks.peers.strategy import EditorState
 from benchmarks.replay.types import Project, Target
 from context.budget import estimate_tokens
 from context.related import WEIGHTS, Wanted
-from context.types import CursorScope, FileContext
+from context.types import CursorScope, FileContext, SourceFile
+from context.workspace.symbols import symbols_of
+from lsp_server.settings import ContextSettings
+from lsp_server.workspace.workspace import Workspace
 from tests.scripted_engine import write_script
 
 
@@ -155,11 +158,37 @@ def test_an_index_is_measured(
         (tmp_path / f"m{number}.py").write_text(body)
     monkeypatch.setattr(speed, "_N_KEYS", 12)
     monkeypatch.setattr(speed, "_KEY_S", 0.0)
+    monkeypatch.setattr(speed, "_SIZES", (700, speed._N_LINES))
     assert run_command(monkeypatch, "--section", "speed", "--folder", str(tmp_path), "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["headline"].startswith("3 files with 960 lines are indexed in ")
     assert [table["title"] for table in found["tables"]] == [
         "Index",
         "A request in a file of ten thousand lines",
+        "The same in files of other sizes",
     ]
+    assert [row[0] for row in found["tables"][2]["rows"]] == ["700", "10,000"]
     assert len(found["verdicts"]) == 4
+
+
+def test_a_folder_without_long_files_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There is nothing to type in."""
+    (tmp_path / "short.py").write_text("x = 1\n")
+    assert run_command(monkeypatch, "--section", "speed", "--folder", str(tmp_path)) == 2
+    assert "--folder FOLDER" in capsys.readouterr().err
+
+
+def test_files_are_put_together_up_to_a_length(tmp_path: Path) -> None:
+    """Over and over if they are few; never beyond."""
+    (tmp_path / "a.py").write_text("a = 1\n" * 299)
+    (tmp_path / "b.py").write_text("b = 1\n" * 399)
+    workspace = Workspace(tmp_path, ContextSettings())
+    for name in ("a.py", "b.py"):
+        data = (tmp_path / name).read_bytes()
+        file = SourceFile(path=name, language="python", data=data)
+        workspace.index.put(name, symbols_of(file))
+    text = speed._long_text(workspace, 1_500)
+    assert 1_200 < text.count("\n") <= 1_500
+    assert text.startswith("a = 1\n" * 299 + "\nb = 1\n")
