@@ -251,6 +251,6 @@ def _print_nothing_yet(since_ts: float | None) -> None:
         return
     print(
         "No suggestions are recorded yet.\n"
-        "Fetch a model with `midfill model fetch`, connect your editor (VS Code, Neovim, or another:\n"
-        "the README says how), and write some code."
+        "Fetch a model with `midfill model fetch`, connect your editor (the README says how), "
+        "and write some code."
     )
