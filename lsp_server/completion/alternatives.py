@@ -1,7 +1,8 @@
 """Other suggestions for the same cursor: the one that stands there, then ones that differ from it.
 
-They are written behind the same prompt, which the engine has evaluated already, at a temperature
-and from other seeds; what is shown of them is decided by the same filters.
+They are written behind the same prompt, which the engine has evaluated already: each is the
+likeliest line that is none of those before, as far as they tell. What is shown of them is decided
+by the same filters.
 
 Looking at another suggestion is no second opportunity: all of one cursor share the identity of
 the one that was shown first. It counts as shown once, and accepted once, whichever is taken.
@@ -31,13 +32,15 @@ from lsp_server.completion.prompting import Prompts
 from lsp_server.completion.recording import Recording
 from lsp_server.completion.rejections import Rejections
 from lsp_server.completion.scheduler import Scheduler
+from lsp_server.completion.wording import Wording, another
+from lsp_server.engine.protocol import Detour
 from lsp_server.errors import MidfillError
 from lsp_server.postprocess.shape import Shaper
 from lsp_server.types import Completion, CompletionRequest, OnPartial, Skip
 
 log = logging.getLogger("midfill.completion")
 
-# A model that is sure of itself says the same again and again.
+# What differs may be blank, or the same once it is shaped.
 _TRIES_EACH = 2
 # Who asks for others waits longer than who types, see ``completion.answer_ms``.
 _PATIENCE = 2
@@ -172,7 +175,10 @@ class Alternatives:
             offers = [_Offer(first, known.generation if known else None)]
         others: list[_Offer] = []
         try:
-            await self._write(request, n - len(offers), {_essence(o) for o in offers}, others)
+            wordings = [_wording(explained[0])]
+            await self._write(
+                request, n - len(offers), {_essence(o) for o in offers}, wordings, others
+            )
         except MidfillError as error:
             if not offers and not others:
                 raise
@@ -182,7 +188,12 @@ class Alternatives:
         return found if found or not isinstance(first, Skip) else first
 
     async def _write(
-        self, request: CompletionRequest, n: int, seen: set[str], others: list[_Offer]
+        self,
+        request: CompletionRequest,
+        n: int,
+        seen: set[str],
+        wordings: list[Wording],
+        others: list[_Offer],
     ) -> None:
         """Add up to ``n`` suggestions that differ from each other and from those seen.
 
@@ -195,17 +206,19 @@ class Alternatives:
         context, _, prompt = self._prompts.at(request, read=read)
         shaper = asking.shaper(settings, context)
         context_ms = 1000 * (time.monotonic() - started_s)
-        for number in range(1, n * _TRIES_EACH + 1):
+        for _ in range(n * _TRIES_EACH):
             if len(others) == n or time.monotonic() > until_s:
                 break
             self._ahead.cancel()
-            draft = self._draft(request, shaper, context_ms)
-            stream = self._engine.generate(prompt, variation=number)
+            detours = another(wordings)
+            draft = self._draft(request, shaper, context_ms, detours)
+            stream = self._engine.generate(prompt, detours=detours)
             generation = Generation(Place(file.data, cursor), stream)
             now_s = time.monotonic()
             # One that goes on and on leaves time for the others.
             enough_s = now_s + (until_s - now_s) / (n - len(others))
             is_whole = await self._follow(generation, draft, enough_s, until_s)
+            wordings.append(draft.wording)
             identity = generation.identity(draft.raw_shown)
             offer = _Offer(draft.completion(complete=True, identity=identity), generation)
             if not is_whole or not draft.text.strip() or _essence(offer) in seen:
@@ -214,9 +227,15 @@ class Alternatives:
             others.append(offer)
             self._rejections.made(offer.completion.id, request, draft.text, draft.wording)
 
-    def _draft(self, request: CompletionRequest, shaper: Shaper, context_ms: float) -> Draft:
+    def _draft(
+        self,
+        request: CompletionRequest,
+        shaper: Shaper,
+        context_ms: float,
+        detours: tuple[Detour, ...],
+    ) -> Draft:
         own = msgspec.structs.replace(request, id=uuid.uuid4().hex, received_s=time.monotonic())
-        return Draft(own, shaper, context_ms, self._engine.model_id)
+        return Draft(own, shaper, context_ms, self._engine.model_id, detours)
 
     async def _follow(
         self, generation: Generation, draft: Draft, enough_s: float, until_s: float
@@ -246,6 +265,12 @@ class Alternatives:
             # The engine has the place of this one free before the next is asked for.
             await generation.aclose()
         return is_whole
+
+
+def _wording(explanation: Explanation) -> Wording:
+    """Of the suggestion that stands there."""
+    evidence = explanation.evidence
+    return Wording(explanation.raw, evidence.tokens if evidence is not None else ())
 
 
 def _essence(offer: _Offer) -> str:

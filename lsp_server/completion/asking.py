@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from context.rank import Allowance
 from context.types import Budget, FileContext, Prompt
 from lsp_server.engine.protocol import StateChange
@@ -24,11 +22,6 @@ _NEWS_S, _PIECE_S = 0.1, 0.4
 _CPU_TOKENS_PER_S, _GPU_TOKENS_PER_S = 100.0, 2000.0
 # Budgets are counted in estimated tokens: so much of a small context is filled.
 _ROOM_SHARE = 0.75
-
-# Of other suggestions for a place: temperatures of the first token, and of those behind it.
-_FIRST_TEMPERATURE, _TEMPERATURE_STEP, _MAX_TEMPERATURE = 0.8, 0.2, 1.4
-_TEMPERATURE_DECAY, _LEAST_TEMPERATURE = 0.05, 0.2
-_VARIED_TOP_P = 0.98
 
 
 def budget(settings: Settings, state: StateChange | None) -> Budget:
@@ -90,26 +83,6 @@ def sampling(settings: CompletionSettings, state: StateChange | None) -> Samplin
         top_p=settings.top_p,
         repeat_penalty=settings.repeat_penalty,
         seed=settings.seed,
-    )
-
-
-def varied(params: SamplingParams, number: int) -> SamplingParams:
-    """How tokens of another suggestion are picked.
-
-    It differs most where it begins: what follows is picked more surely, so that it holds together.
-
-    Args:
-        params: of the suggestion that stands there.
-        number: of the variation, from 1: each is more daring than the one before.
-    """
-    daring = min(_FIRST_TEMPERATURE + _TEMPERATURE_STEP * (number - 1), _MAX_TEMPERATURE)
-    return msgspec.structs.replace(
-        params,
-        temperature=max(params.temperature, daring),
-        temperature_floor=max(params.temperature_floor, _LEAST_TEMPERATURE),
-        temperature_decay=max(params.temperature_decay, _TEMPERATURE_DECAY),
-        top_p=max(params.top_p, _VARIED_TOP_P),
-        seed=params.seed + number,
     )
 
 

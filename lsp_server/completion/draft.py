@@ -9,6 +9,7 @@ import msgspec
 from context.rank import Chosen
 from context.types import FileContext, Prompt, SourceFile
 from lsp_server.completion.wording import Wording
+from lsp_server.engine.protocol import Detour
 from lsp_server.lines import Lines
 from lsp_server.postprocess.onward import Shape
 from lsp_server.score.evidence import Evidence, Past, Token
@@ -71,10 +72,23 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Draft:
-    """A suggestion while it streams."""
+    """A suggestion while it streams.
+
+    Args:
+        request: that it answers.
+        shaper: decides how much of the model's text is shown.
+        context_ms: that the prompt took.
+        model: id of the model.
+        detours: around other texts, that led to this one.
+    """
 
     def __init__(
-        self, request: CompletionRequest, shaper: Shape, context_ms: float, model: str
+        self,
+        request: CompletionRequest,
+        shaper: Shape,
+        context_ms: float,
+        model: str,
+        detours: tuple[Detour, ...] = (),
     ) -> None:
         self.text = ""
         self.stop = ""
@@ -85,6 +99,7 @@ class Draft:
         self._shaper = shaper
         self._context_ms = context_ms
         self._model = model
+        self._detours = detours
         self._raw = ""
         self._tokens: list[Token] = []
         self._end_logprob: float | None = None
@@ -231,7 +246,7 @@ class Draft:
     @property
     def wording(self) -> Wording:
         """The text as the model wrote it."""
-        return Wording(self._raw, tuple(self._tokens))
+        return Wording(self._raw, tuple(self._tokens), self._detours)
 
     @property
     def _logprobs(self) -> tuple[float, ...]:

@@ -122,7 +122,6 @@ class EngineLink:
         prompt: Prompt,
         *,
         lane: Lane = "interactive",
-        variation: int = 0,
         detours: Sequence[Detour] = (),
     ) -> AsyncGenerator[TokenChunk]:
         """Stream a completion, see EngineClient.
@@ -130,15 +129,13 @@ class EngineLink:
         Args:
             prompt: what is completed.
             lane: how urgent it is.
-            variation: number of another suggestion for the same prompt; 0 is the first one.
             detours: texts that are not to be written.
         """
         client = self.find()
         completion = self.settings.completion
-        sampling = asking.sampling(completion, client.state)
         return client.generate(
             prompt.segments,
-            asking.varied(sampling, variation) if variation else sampling,
+            asking.sampling(completion, client.state),
             stop=prompt.stop,
             heal_bytes=asking.heal_bytes(completion, prompt),
             lane=lane,

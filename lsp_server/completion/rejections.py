@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from lsp_server.completion.wording import Wording
-from lsp_server.engine.protocol import Detour
 from lsp_server.types import CompletionRequest, Snapshot
 
 _MAX_KEPT = 100
@@ -108,15 +107,15 @@ class Rejections:
         found = (made.whole.text for made in self._at(request, whole))
         return any(rejected == whole or not complete for rejected in found)
 
-    def detours(self, request: CompletionRequest) -> tuple[Detour, ...]:
-        """How to write another suggestion at a place than those that were turned down there.
+    def wordings(self, request: CompletionRequest) -> list[Wording]:
+        """What was turned down at a place, as it would stand behind the cursor by now.
 
         Args:
             request: where, in which text; who asks by hand gets what the model says.
         """
         by_now = _before(request)
-        found = (made.wording.detour(made.before, by_now) for made in self._at(request, by_now))
-        return tuple(detour for detour in found if detour is not None)
+        found = (made.wording.seen_from(made.before, by_now) for made in self._at(request, by_now))
+        return [wording for wording in found if wording is not None]
 
     def _at(self, request: CompletionRequest, whole: str) -> list[_Made]:
         """What was turned down at a place and would have made a line that begins so."""

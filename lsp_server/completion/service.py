@@ -31,6 +31,7 @@ from lsp_server.completion.showing import Judge, Verdict
 from lsp_server.completion.source import Source
 from lsp_server.completion.suggestion_cache import SuggestionCache, key_of
 from lsp_server.completion.warmup import Spot
+from lsp_server.completion.wording import another
 from lsp_server.completion.writing import Writing
 from lsp_server.engine import pause
 from lsp_server.engine.protocol import Detour
@@ -264,9 +265,10 @@ class CompletionService:
 
         started_s = time.monotonic()
         read = file, cursor = source_file(request.snapshot, request.line, request.column)
-        detours = self._rejections.detours(request)
+        unwanted = self._rejections.wordings(request)
+        detours = another(unwanted)
         place = Place(file.data, cursor)
-        source = Source(self._generations, file.path, place, [each.text for each in detours])
+        source = Source(self._generations, file.path, place, [each.line for each in unwanted])
         is_known = source.origin == "cache"
         gathered = self._prompts.at(request, alone=is_known, read=read)
         if gathered.context.scope.kind == "comment" and gathered.context.scope.line_after.strip():
@@ -284,7 +286,7 @@ class CompletionService:
             whole = self._prompts.at(request, read=read) if is_known else gathered
             return self._engine.generate(whole.prompt, detours=detours)
 
-        writing = self._begin(request, gathered, source, context_ms)
+        writing = self._begin(request, gathered, source, context_ms, detours)
         answer_by_s = (request.received_s or started_s) + self._settings.answer_ms / 1000
         show = (lambda: self._show(writing, on_partial)) if on_partial else None
         await writing.read(begin, show, answer_by_s)
@@ -326,14 +328,19 @@ class CompletionService:
         self._ahead.cancel()
 
     def _begin(
-        self, request: CompletionRequest, gathered: Gathered, source: Source, context_ms: float
+        self,
+        request: CompletionRequest,
+        gathered: Gathered,
+        source: Source,
+        context_ms: float,
+        detours: tuple[Detour, ...],
     ) -> Writing:
         shape = source.shape(asking.shaper(self._settings, gathered.context))
         return Writing(
             request,
             gathered,
             source,
-            Draft(request, shape, context_ms, self._engine.model_id),
+            Draft(request, shape, context_ms, self._engine.model_id, detours),
             self._judge.verdict(self._settings, request, lambda: source.is_seen),
             self._judge.history.past(request.snapshot.uri, request.line),
         )

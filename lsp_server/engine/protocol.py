@@ -52,7 +52,8 @@ class Detour(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         text: as it would stand behind the cursor.
-        at: characters of it after which the text is to be another one.
+        at: characters of it after which the text is to be another one. Where that is all of it, the
+            text is not to end there.
     """
 
     text: str

@@ -1,7 +1,7 @@
 """A back end that replays a script: what tests and editors' harnesses run instead of a model.
 
 The script is a JSON file: ``{"replies": [{"after": "def f(", "text": "x):", "pieces": ["x", "):"],
-"interval_ms": 5, "hang": false, "abort": false, "sampled": []}], "default": ""}``. The reply whose
+"interval_ms": 5, "hang": false, "abort": false, "others": []}], "default": ""}``. The reply whose
 ``after`` is the longest ending of the prompt's prefix is streamed, one piece at a time.
 """
 
@@ -17,7 +17,7 @@ from lsp_server.engine.backend import BackendInfo, serve_in_turn
 from lsp_server.engine.job import Clock, Job
 from lsp_server.engine.lanes import Lanes
 from lsp_server.engine.options import EngineOptions
-from lsp_server.engine.protocol import Generate, SlotStatus
+from lsp_server.engine.protocol import Detour, Generate, SlotStatus
 from lsp_server.errors import EngineUnavailableError
 from lsp_server.types import FinishReason
 
@@ -33,9 +33,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         hang: after the last piece, wait until the request is cancelled.
         abort: after the last piece, end the process as a crash of llama.cpp would.
         logprob: log-probability of every piece.
-        sampled: what is answered instead at a temperature above 0, one after another by the seed:
-            1 is the first of them. Instead of a text that is not to be written the first of them
-            is answered that is none, if there is one.
+        others: what is answered where texts are not to be written: the first of them for the first
+            way around some behind a prefix, the second for the next; then ``text`` again.
     """
 
     after: str = ""
@@ -45,7 +44,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     hang: bool = False
     abort: bool = False
     logprob: float = -0.1
-    sampled: tuple[Reply, ...] = ()
+    others: tuple[Reply, ...] = ()
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,6 +68,8 @@ class ScriptedBackend:
             ) from error
         self._n_ctx = options.n_ctx or 8192
         self._last_prompt = ""
+        # By prefix: the ways around texts that were asked for, in turn.
+        self._ways: dict[str, list[tuple[Detour, ...]]] = {}
 
     def info(self) -> BackendInfo:
         """See Backend."""
@@ -110,11 +111,13 @@ class ScriptedBackend:
         reply = max(
             fitting, key=lambda reply: len(reply.after), default=Reply(text=self._script.default)
         )
-        if request.sampling.temperature > 0 and reply.sampled:
-            return reply.sampled[(request.sampling.seed - 1) % len(reply.sampled)]
-        unwanted = [detour.text[: detour.at + 1] for detour in request.detours]
-        others = (each for each in (reply, *reply.sampled) if not _begins(each, unwanted))
-        return next(others, reply)
+        if not request.detours:
+            return reply
+        ways = self._ways.setdefault(prefix, [])
+        if request.detours not in ways:
+            ways.append(request.detours)
+        number = ways.index(request.detours)
+        return reply.others[number] if number < len(reply.others) else reply
 
     def _stream(self, job: Job, clock: Clock, reply: Reply) -> FinishReason:
         if job.request.sampling.max_tokens == 0:
@@ -145,11 +148,6 @@ def _prefix(segments: tuple[Segment, ...]) -> str:
         if role == "fim_prefix":
             prefix += segment.text
     return prefix
-
-
-def _begins(reply: Reply, texts: list[str]) -> bool:
-    said = reply.text or "".join(reply.pieces)
-    return any(said.startswith(text) for text in texts)
 
 
 def _n_shared(a: str, b: str) -> int:

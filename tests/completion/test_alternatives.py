@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ from lsp_server import settings
 from lsp_server.acceptance.events import Accepted, Continued, Event, Shown
 from lsp_server.acceptance.report import summarise
 from lsp_server.acceptance.store import read_events
-from lsp_server.completion import asking
 from lsp_server.completion.build import build_service
 from lsp_server.completion.service import CompletionService
 from lsp_server.engine import pause
 from lsp_server.engine.client import EngineClient
+from lsp_server.engine.protocol import Detour
 from lsp_server.settings import Resolved
 from lsp_server.types import Completion, CompletionRequest, SamplingParams, Skip, TokenChunk
 from tests.completion.serving import request, text_of, until
@@ -25,12 +25,12 @@ from tests.scripted_engine import write_script
 
 Serve = Callable[..., CompletionService]
 URI = "file:///a.py"
-# What the model takes for likeliest, and what it says at a temperature, by the seed.
+# What the model takes for likeliest, and what it says instead.
 ONE = {
     "after": "x = ",
     "text": "first()",
     "logprob": -0.2,
-    "sampled": [
+    "others": [
         {"text": "second()", "logprob": -0.9},
         {"text": "first()", "logprob": -0.2},
         {"text": "third()", "logprob": -0.4},
@@ -74,16 +74,19 @@ def texts(found: list[Completion]) -> list[str]:
     return [completion.text for completion in found]
 
 
-def watch_variations(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+def watch_others(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """Set once another suggestion is asked for."""
     begun = asyncio.Event()
-    varied = asking.varied
+    generate = EngineClient.generate
 
-    def watched(params: SamplingParams, number: int) -> SamplingParams:
-        begun.set()
-        return varied(params, number)
+    def watched(
+        client: EngineClient, segments: Any, sampling: SamplingParams, **more: Any
+    ) -> AsyncGenerator[TokenChunk]:
+        if more["detours"]:
+            begun.set()
+        return generate(client, segments, sampling, **more)
 
-    monkeypatch.setattr(asking, "varied", watched)
+    monkeypatch.setattr(EngineClient, "generate", watched)
     return begun
 
 
@@ -115,7 +118,7 @@ async def test_the_one_that_stands_there_comes_first_then_the_likelier_ones(serv
 
 async def test_fewer_come_if_the_model_has_no_more(serve: Serve) -> None:
     """It is asked so often only; without other words there is what stands there alone."""
-    service = serve({**ONE, "sampled": ONE["sampled"][:2]}, {"after": "y = ", "text": "1"})  # type: ignore[index]
+    service = serve({**ONE, "others": ONE["others"][:2]}, {"after": "y = ", "text": "1"})  # type: ignore[index]
     assert texts(await alternatives(service, request("x = ‸\n"), 5)) == ["first()", "second()"]
     assert texts(await alternatives(service, request("y = ‸\n", number=2), 5)) == ["1"]
     assert texts(await alternatives(service, request("x = ‸\n", number=3), 1)) == ["first()"]
@@ -131,7 +134,7 @@ async def test_other_suggestions_pass_the_same_filters(serve: Serve) -> None:
         {"text": "first() "},
         {"text": "d"},
     ]
-    service = serve({"after": "x = ", "text": "first()", "sampled": sampled})
+    service = serve({"after": "x = ", "text": "first()", "others": sampled})
     found = await alternatives(service, request("x = ‸\ny = 1\n"), 5)
     assert found[0].text == "first()"
     assert {"a", "d"} <= set(texts(found))
@@ -140,7 +143,7 @@ async def test_other_suggestions_pass_the_same_filters(serve: Serve) -> None:
 
 async def test_they_are_offered_where_the_likeliest_is_nothing(serve: Serve) -> None:
     """The model takes the code to be complete at first, and has something to say when asked on."""
-    service = serve({"after": "x = ", "text": "", "sampled": [{"text": "more"}]})
+    service = serve({"after": "x = ", "text": "", "others": [{"text": "more"}]})
     assert texts(await alternatives(service, request("x = ‸\n"))) == ["more"]
 
 
@@ -158,22 +161,24 @@ async def test_without_any_there_is_a_reason(serve: Serve, reason: str) -> None:
 async def test_line_ends_of_the_document_are_kept(serve: Serve) -> None:
     """In the others as in the first."""
     bodies = [{"text": "a = 1\n    return a\n"}, {"text": "b = 1\n    return b\n"}]
-    service = serve({"after": "():\n    ", "text": "c = 1\n    return c\n", "sampled": bodies})
+    service = serve({"after": "():\n    ", "text": "c = 1\n    return c\n", "others": bodies})
     found = await alternatives(service, request("def f():\r\n    ‸\r\n"))
     assert all("\r\n" in text and text.count("\n") == 1 for text in texts(found))
 
 
 async def test_the_prompt_is_evaluated_once(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others reuse all of it, and differ from the first by temperature and seed alone."""
+    """Others reuse all of it, and are picked as the first one, but not where it went."""
     asked: list[SamplingParams] = []
+    detours: list[tuple[Detour, ...]] = []
     reused: list[tuple[int, int]] = []
     generate = EngineClient.generate
 
     async def watched(
         client: EngineClient, segments: Any, sampling: SamplingParams, **more: Any
-    ) -> AsyncIterator[TokenChunk]:
+    ) -> AsyncGenerator[TokenChunk]:
         if sampling.max_tokens:
             asked.append(sampling)
+            detours.append(more["detours"])
         async for chunk in generate(client, segments, sampling, **more):
             if chunk.timings is not None and chunk.finish_reason is None and sampling.max_tokens:
                 reused.append((chunk.timings.n_reused, chunk.timings.n_prompt))
@@ -182,18 +187,10 @@ async def test_the_prompt_is_evaluated_once(serve: Serve, monkeypatch: pytest.Mo
     monkeypatch.setattr(EngineClient, "generate", watched)
     service = serve(ONE, seed=5)
     await alternatives(service, request("x = ‸\n"))
-    assert [sampling.seed for sampling in asked[:3]] == [5, 6, 7]
-    assert [sampling.temperature > 0 for sampling in asked[:3]] == [False, True, True]
-    assert len({sampling.max_tokens for sampling in asked}) == 1
+    assert len(set(asked)) == 1
+    assert detours[:2] == [(), (Detour(text="first()"),)]
+    assert len(set(detours)) == len(detours)
     assert all(n_reused == n_prompt > 0 for n_reused, n_prompt in reused[1:])
-
-
-def test_variations_never_are_less_daring_than_the_user_wants() -> None:
-    """A temperature of the settings is the least; each is at least as daring as the one before."""
-    plain = [asking.varied(SamplingParams(), number).temperature for number in range(1, 9)]
-    assert plain == sorted(plain)
-    assert 0 < plain[0] < plain[-1] <= 2
-    assert asking.varied(SamplingParams(temperature=1.9), 1).temperature == 1.9
 
 
 # -- who comes first ---------------------------------------------------------------------
@@ -205,9 +202,9 @@ async def test_a_newer_request_takes_their_place(
     """As it does with any request of the same document; the engine is free at once."""
     slow = {"text": "slow", "hang": True}
     service = serve(
-        {"after": "x = ", "text": "1", "sampled": [slow]}, {"after": "y = ", "text": "2"}
+        {"after": "x = ", "text": "1", "others": [slow]}, {"after": "y = ", "text": "2"}
     )
-    begun = watch_variations(monkeypatch)
+    begun = watch_others(monkeypatch)
     old = asyncio.create_task(service.alternatives(request("x = ‸\n"), 3))
     await begun.wait()
     answer = await service.complete(request("y = ‸\n", number=2))
@@ -219,7 +216,7 @@ async def test_a_newer_request_takes_their_place(
 
 async def test_they_take_the_place_of_an_older_request(serve: Serve) -> None:
     """Whose stream they go on with."""
-    slow = {"after": "x = ", "pieces": ["a", "b"], "interval_ms": 200, "sampled": [{"text": "c"}]}
+    slow = {"after": "x = ", "pieces": ["a", "b"], "interval_ms": 200, "others": [{"text": "c"}]}
     service = serve(slow)
     partial = asyncio.Event()
     old = asyncio.create_task(service.complete(request("x = ‸\n"), lambda _: partial.set()))
@@ -233,10 +230,10 @@ async def test_they_take_the_place_of_an_older_request(serve: Serve) -> None:
 async def test_they_can_be_cancelled(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing goes on in the engine, and the next request is served."""
     service = serve(
-        {"after": "x = ", "text": "1", "sampled": [{"text": "2", "hang": True}]},
+        {"after": "x = ", "text": "1", "others": [{"text": "2", "hang": True}]},
         {"after": "y = ", "text": "3"},
     )
-    begun = watch_variations(monkeypatch)
+    begun = watch_others(monkeypatch)
     work = asyncio.create_task(service.alternatives(request("x = ‸\n"), 3))
     await begun.wait()
     work.cancel()
@@ -254,8 +251,8 @@ async def test_in_the_time_that_there_is(serve: Serve) -> None:
     lines = {"pieces": words, "interval_ms": 100, "logprob": -0.05}
     short = {"text": "return 2\n"}
     service = serve(
-        {"after": "x = ", "text": "1", "sampled": [line]},
-        {"after": "def f():\n    ", "text": "return 1\n", "sampled": [lines, short]},
+        {"after": "x = ", "text": "1", "others": [line]},
+        {"after": "def f():\n    ", "text": "return 1\n", "others": [lines, short]},
         answer_ms=400,
     )
     assert texts(await alternatives(service, request("x = ‸\n"))) == ["1"]
@@ -265,7 +262,7 @@ async def test_in_the_time_that_there_is(serve: Serve) -> None:
 
 async def test_an_engine_that_dies_leaves_what_is_there(serve: Serve) -> None:
     """The suggestion that stands there; the next request starts another engine."""
-    service = serve({"after": "x = ", "text": "1", "sampled": [{"text": "2", "abort": True}]})
+    service = serve({"after": "x = ", "text": "1", "others": [{"text": "2", "abort": True}]})
     assert texts(await alternatives(service, request("x = ‸\n")))[0] == "1"
 
 

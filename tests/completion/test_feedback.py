@@ -31,8 +31,8 @@ async def test_what_was_turned_down_is_not_suggested_again(serve: Serve) -> None
 
 async def test_instead_of_what_was_turned_down_comes_another(serve: Serve) -> None:
     """As long as there is another; typing on takes what is left of it."""
-    others = [{"text": "total(first)"}, {"text": "count()"}, {"text": "size"}]
-    service = serve({"text": "total(first)", "sampled": others})
+    others = [{"text": "count()"}, {"text": "size"}]
+    service = serve({"text": "total(first)", "others": others})
     for number, text in enumerate(("total(first)", "count()", "size")):
         answer = await service.complete(request("x = ‸\n", number=number))
         assert isinstance(answer, Completion)

@@ -128,19 +128,19 @@ def test_only_what_was_made_can_be_turned_down() -> None:
     assert not holds(found, "x = ‸\n", "foo")
 
 
-def test_another_text_is_made_instead() -> None:
-    """At the place, for each that was turned down there and goes on as what was typed does."""
+def test_what_was_turned_down_at_a_place_is_told() -> None:
+    """All that goes on as what was typed does; who asks by hand gets what the model says."""
     found = turned_down("x = ‸\n", "foo(bar)")
     found.made("2", request("x = ‸\n"), "fob", Wording("fob", ()))
     found.rejected("2")
 
     def texts(marked: str) -> list[str]:
-        return [detour.text for detour in found.detours(request(marked))]
+        return [wording.raw for wording in found.wordings(request(marked))]
 
     assert texts("x = ‸\n") == ["foo(bar)", "fob"]
     assert texts("x = foo‸\n") == ["(bar)"]
     assert texts("x = bar‸\n") == texts("z\nx = ‸\n") == []
-    assert not found.detours(msgspec.structs.replace(request("x = ‸\n"), trigger="invoked"))
+    assert not found.wordings(msgspec.structs.replace(request("x = ‸\n"), trigger="invoked"))
 
 
 def test_they_are_forgotten_after_a_while() -> None:

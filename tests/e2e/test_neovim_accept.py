@@ -206,7 +206,7 @@ def test_a_selected_entry_of_a_menu_has_the_key(edit: EditPython) -> None:
 def test_other_suggestions_are_gone_through(edit: EditPython) -> None:
     """Each is another text, says which one it is, and is the one that <Tab> accepts."""
     others = [{"text": "grey = g"}, {"text": "grey = b"}]
-    reply = {"after": "(r, g, b):\n    ", "text": "grey = r", "sampled": others}
+    reply = {"after": "(r, g, b):\n    ", "text": "grey = r", "others": others}
     editor = edit(reply, text=HEAD)
     editor.input(NEW_LINE)
     editor.wait_until(lambda: editor.ghost() == "grey = r", "the ghost text")

@@ -44,7 +44,7 @@ def script() -> dict[str, Any]:
         {
             "after": "def k(a, b):\n    ",
             "text": "return a",
-            "sampled": [{"text": "return b"}, {"text": "yield a"}],
+            "others": [{"text": "return b"}, {"text": "yield a"}],
         },
     ]
     replies += [

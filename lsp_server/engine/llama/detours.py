@@ -20,10 +20,17 @@ class Detours:
     Args:
         detours: the texts that are not to be written, each behind the cursor.
         vocabulary: gives the model's; asked for only where there is something to leave.
+        stop_ids: gives the tokens that end a text.
     """
 
-    def __init__(self, detours: Sequence[Detour], vocabulary: Callable[[], Vocabulary]) -> None:
+    def __init__(
+        self,
+        detours: Sequence[Detour],
+        vocabulary: Callable[[], Vocabulary],
+        stop_ids: Callable[[], Ids],
+    ) -> None:
         self._vocabulary = vocabulary
+        self._stop_ids = stop_ids
         self._written = b""
         self._texts = [
             (detour.text.encode("utf-8", "replace"), len(_head(detour))) for detour in detours
@@ -36,7 +43,7 @@ class Detours:
             self._texts = [each for each in self._texts if each[0].startswith(self._written)]
 
     def banned(self, wanted: bytes = b"") -> Ids:
-        """Ids of the tokens that would go on with one of the texts.
+        """Ids of the tokens that would go on with one of the texts, or end it where it ends.
 
         Args:
             wanted: what of a half-typed word comes first.
@@ -45,11 +52,16 @@ class Detours:
             Shape (n,), sorted; n is mostly 0.
         """
         found = [
-            self._vocabulary().beginnings(wanted + text[len(self._written) :], len(wanted) + 1)
+            self._going_on(wanted, text[len(self._written) :])
             for text, at in self._texts
             if len(self._written) >= at
         ]
         return np.unique(np.concatenate(found)) if found else NO_IDS
+
+    def _going_on(self, wanted: bytes, rest: bytes) -> Ids:
+        if rest:
+            return self._vocabulary().beginnings(wanted + rest, len(wanted) + 1)
+        return NO_IDS if wanted else self._stop_ids()
 
 
 def _head(detour: Detour) -> bytes:

@@ -63,7 +63,10 @@ class Task:
         self._tokens = prompt.tokens
         self._counts = prompt.counts
         self._healing = Healing(prompt.healed)
-        self._detours = Detours(job.request.detours, lambda: llama.tokenizer.vocabulary)
+        words = llama.tokenizer
+        self._detours = Detours(
+            job.request.detours, lambda: words.vocabulary, lambda: words.stop_ids
+        )
         self._holes = deque(plan.holes)
         self._parked: deque[Block] = deque(plan.blocks)
         sampling = job.request.sampling

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import llama_cpp
+import numpy as np
 
 from context.types import Role, Segment
-from lsp_server.engine.llama.healing import Vocabulary, give_back
+from lsp_server.engine.llama.healing import Ids, Vocabulary, give_back
 from lsp_server.errors import EngineError, ModelInvalidError
 
 _MAX_PIECE_BYTES = 512
@@ -146,6 +147,12 @@ class Tokenizer:
             # llama.cpp counts some texts as end of generation that the file does not mark so.
             pieces.append(b"" if piece[:1] in (b"<", b"_") and self.is_stop(token) else piece)
         return Vocabulary(pieces)
+
+    @functools.cached_property
+    def stop_ids(self) -> Ids:
+        """The tokens that end a completion, shape (n,)."""
+        ids = [token for token in range(self.n_vocab) if self.is_stop(token)]
+        return np.array(ids, dtype=np.int32)
 
     def is_control(self, token: int) -> bool:
         """Whether the token is a marker and not text."""

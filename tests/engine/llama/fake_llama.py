@@ -107,6 +107,8 @@ class FakeTokenizer:
         """Characters."""
         return [*map(ord, text)]
 
+    stop_ids = np.array([_STOP], dtype=np.int32)
+
     def is_stop(self, token: int) -> bool:
         """Whether it ends a text."""
         return token == _STOP
