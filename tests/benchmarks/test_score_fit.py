@@ -94,11 +94,13 @@ def test_what_counts_in_full_are_features() -> None:
 def test_trees_are_taken_where_they_say_more() -> None:
     """Of rows that they did not see, and only where there are enough rows."""
     chance = np.random.default_rng(2)
-    values = chance.normal(size=(800, len(NAMES)))
+    values = np.zeros((800, len(NAMES)))
+    values[:, 0] = chance.normal(size=800)
     clusters = [str(number % 40) for number in range(800)]
     # Neither low nor high: no line parts these.
     middle = np.abs(values[:, 0]) < 0.7
-    plain = values[:, 0] + chance.normal(size=800) > 0
+    # The more, the likelier: a line says all of it, and steps only roughly.
+    plain = 3 * values[:, 0] + chance.logistic(size=800) > 0
     for outcomes, n, has_trees in ((middle, 800, True), (plain, 800, False), (middle, 300, False)):
         model = ScoreFit(1).fit(values[:n], outcomes[:n], clusters[:n]).model
         assert model is not None
