@@ -107,14 +107,15 @@ class Definitions:
         return chain.from_iterable(self._at(number) for number in range(len(self._parts)))
 
     def near(self, start: int, end: int) -> list[Definition]:
-        """Those in nodes that stand, if in part, on the lines of a range, in file order.
+        """Those in nodes that stand, if in part, on some lines, in file order.
 
         Args:
-            start: first byte of the range.
-            end: byte after it.
+            start: offset in the first line.
+            end: offset in the last line.
         """
-        numbers = range(self._above(start), bisect_right(self.begins, line_end(self.data, end)))
-        return [*chain.from_iterable(self._at(number) for number in numbers)]
+        last = self.data.find(b"\n", end)
+        stop = bisect_right(self.begins, last) if last >= 0 else len(self.begins)
+        return [*chain.from_iterable(self._at(n) for n in range(self._above(start), stop))]
 
     def above(self, offset: int) -> Iterator[Definition]:
         """Those in nodes that end above the line of a byte, the last one first."""

@@ -86,8 +86,7 @@ def _uses(file: SourceFile, cursor: int) -> list[tuple[str, int]]:
             line = line_start(block, cursor - start)
             end = block.find(b"\n", cursor - start)
             end = len(block) if end < 0 else end
-            _add(of_file, _names_in(block[:line]), start)
-            _add(of_file, _names_in(block[end:]), start + end)
+            _add(of_file, _names_in(block[:line] + block[end:]), start, line, end - line)
         else:
             _add(of_file, _names_in(block), start)
         start += len(block)
@@ -96,15 +95,14 @@ def _uses(file: SourceFile, cursor: int) -> list[tuple[str, int]]:
     return [(name, at) for name, at in uses.items() if name not in of_file.defined]
 
 
-def _add(names: _Names, more: _Names, start: int) -> None:
-    """Add the names in a part of a file that begins at an offset."""
+def _add(names: _Names, more: _Names, start: int, cut: int = 0, n_cut: int = 0) -> None:
+    """Add the names in a part of a file that begins at an offset, with some bytes cut out."""
     names.defined.update(more.defined)
     names.others.update(more.others)
     names.set_on_self.update(more.set_on_self)
-    for name, at in more.calls.items():
-        names.calls.setdefault(name, start + at)
-    for name, at in more.of_self.items():
-        names.of_self.setdefault(name, start + at)
+    for known, found in ((names.calls, more.calls), (names.of_self, more.of_self)):
+        for name, at in found.items():
+            known.setdefault(name, start + at + (n_cut if at >= cut else 0))
 
 
 # At the next line most blocks are the same.

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from context.definitions import Definitions
-from context.outline import Definition, flatten, line_end, line_start
+from context.outline import Definition, flatten, line_start
 from context.reader import Reader, definitions
 from context.syntax import SyntaxTree
 from context.types import SourceFile
@@ -46,8 +46,9 @@ def is_like_new(tree: SyntaxTree, chance: random.Random) -> None:
     start = chance.randrange(len(data) + 1)
     end = chance.randint(start, len(data))
     near = known.near(start, end)
-    first, last = line_start(data, start), line_end(data, end)
-    assert {d.start_byte for d in flat if d.start_byte < last and d.end_byte > first} <= {
+    first, last = line_start(data, start), data.find(b"\n", end)
+    last = len(data) if last < 0 else last
+    assert {d.start_byte for d in flat if d.start_byte <= last and d.end_byte > first} <= {
         d.start_byte for d in near
     }
     above = [*known.above(start)]
