@@ -40,6 +40,7 @@ async def _status(session: Session, standing: Standing) -> dict[str, Any]:
         "paused": standing.paused,
         "lastLatencyMs": standing.latency_ms,
         "today": await _today(session),
+        "larger": await _larger(session),
         "reason": last.reason if isinstance(last, Skip) else None,
     }
 
@@ -51,6 +52,18 @@ def _current(session: Session, standing: Standing) -> Status:
     if standing.paused:
         return PAUSED
     return Status(kind="Normal") if session.status == PAUSED else session.status
+
+
+async def _larger(session: Session) -> dict[str, Any] | None:
+    """A model that is worth fetching."""
+    guess = await asyncio.to_thread(session.service.larger_model)
+    if guess is None:
+        return None
+    return {
+        "id": guess.model_id,
+        "sizeBytes": guess.size_bytes,
+        "firstLineMs": round(guess.first_line_ms),
+    }
 
 
 async def _today(session: Session) -> dict[str, Any] | None:

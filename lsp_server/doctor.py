@@ -272,7 +272,7 @@ def _choice(resolved: Resolved) -> Check:
         verdicts, waiting = choice.verdicts, choice.unmeasured
         detail = f"auto takes {choice.model.id}, {choice.reason}"
         others = [f"{v.model.id}: {v}" for v in verdicts if v.model != choice.model]
-        if guess := worth_fetching(settings, choice):
+        if guess := worth_fetching(settings):
             others.append(str(guess))
     else:
         verdicts, waiting, others = (verdict_of(model_of(settings), settings),), (), []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lsp_server.completion.accounts import Standing
 from lsp_server.completion.draft import Account
@@ -22,6 +22,9 @@ from lsp_server.types import (
     Status,
 )
 from lsp_server.workspace.workspaces import OnProgress
+
+if TYPE_CHECKING:
+    from lsp_server.engine.choice import Guess
 
 
 class Service(Protocol):
@@ -43,6 +46,9 @@ class Service(Protocol):
 
     def standing(self) -> Standing:
         """How things stand, beside the status."""
+
+    def larger_model(self) -> Guess | None:
+        """A model that is not fetched, and would probably be fast enough here; reads files."""
 
     async def pause(self, paused: bool) -> None:
         """Make no suggestions in any editor, and free all memory, or go on."""
@@ -137,6 +143,9 @@ class Unavailable:
     def standing(self) -> Standing:
         """The reason."""
         return Standing(last=self.account(""))
+
+    def larger_model(self) -> None:
+        """See Service."""
 
     async def pause(self, paused: bool) -> None:
         """There is nothing to pause.

@@ -32,6 +32,7 @@ import msgspec
 
 from lsp_server.completion.accounts import Standing
 from lsp_server.completion.draft import Account
+from lsp_server.engine.choice import Guess
 from lsp_server.errors import EngineUnavailableError
 from lsp_server.types import (
     Completion,
@@ -63,6 +64,7 @@ class ScriptedService:
         self.events: list[tuple[str, object]] = []
         self.accounts: dict[str, Account] = {}
         self.now = Standing()
+        self.larger: Guess | None = None
         self.is_recorded = False
         self.n_running = 0
         self._fail_in = fail_in
@@ -168,6 +170,10 @@ class ScriptedService:
         """What the test says."""
         self._note("standing", None)
         return self.now
+
+    def larger_model(self) -> Guess | None:
+        """What the test says."""
+        return self.larger
 
     async def pause(self, paused: bool) -> None:
         """Take note after a while."""

@@ -19,6 +19,7 @@ from lsp_server.acceptance.events import Event, to_row
 from lsp_server.acceptance.store import EventStore
 from lsp_server.completion.accounts import Standing
 from lsp_server.completion.draft import Account, Explanation
+from lsp_server.engine.choice import Guess
 from lsp_server.errors import StoreError
 from lsp_server.service import Unavailable
 from lsp_server.types import Completion, Skip, Status, Timings
@@ -75,6 +76,7 @@ async def test_status_tells_all_that_a_status_line_shows(client: Client) -> None
         "lastLatencyMs": 120.5,
         "today": {"shown": 2, "accepted": 1, "rate": 0.5},
         "reason": "model_stopped",
+        "larger": None,
     }
     # What is shown was stored before it was counted.
     assert ("recorded", None) in client.service.events
@@ -87,6 +89,13 @@ async def test_status_before_anything_was_asked(client: Client) -> None:
     assert (told["reason"], told["today"]) == (None, {"shown": 0, "accepted": 0, "rate": None})
     client.service.now = Standing(last=answered("x"))
     assert (await client.call("midfill/status"))["reason"] is None
+
+
+async def test_status_names_a_model_that_is_worth_fetching(client: Client) -> None:
+    """What it is, and what it would cost and give."""
+    client.service.larger = Guess(model_id="1.5b", size_bytes=1_117_320_768, first_line_ms=519.6)
+    told = (await client.call("midfill/status"))["larger"]
+    assert told == {"id": "1.5b", "sizeBytes": 1_117_320_768, "firstLineMs": 520}
 
 
 async def test_status_has_no_figures_without_a_log(client: Client, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def used(settings: Settings, choice: Choice) -> str:
     from lsp_server.engine.launch import worth_fetching
 
     if settings.model.id == "auto":
-        guess = worth_fetching(settings, choice)
+        guess = worth_fetching(settings)
         reason = f"auto takes {choice.model.id}: {choice.reason}"
         return f"{reason}\n{guess}" if guess is not None else reason
     return f"model.id is set to {settings.model.id}; auto would take {choice.model.id}: " + (

@@ -33,7 +33,8 @@ from lsp_server.completion.suggestion_cache import SuggestionCache, key_of
 from lsp_server.completion.warmup import Spot
 from lsp_server.completion.wording import another
 from lsp_server.completion.writing import Writing
-from lsp_server.engine import pause
+from lsp_server.engine import launch, pause
+from lsp_server.engine.choice import Guess
 from lsp_server.engine.protocol import Detour
 from lsp_server.errors import MidfillError
 from lsp_server.score import scorer
@@ -190,6 +191,10 @@ class CompletionService:
             latency_ms=self._accounts.latency_ms,
             last=self._accounts.last,
         )
+
+    def larger_model(self) -> Guess | None:
+        """A model that is not fetched, and would probably be fast enough here."""
+        return launch.worth_fetching(self._engine.settings)
 
     # -- the life of the service ---------------------------------------------------------
 

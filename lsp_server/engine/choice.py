@@ -78,10 +78,12 @@ class Guess(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         model_id: of the catalog.
+        size_bytes: of its file.
         first_line_ms: time to a first line as it is to be expected.
     """
 
     model_id: str
+    size_bytes: int
     first_line_ms: float
 
     def __str__(self) -> str:
@@ -107,7 +109,7 @@ def worth_fetching(
     if speed is None or used.entry is None:
         return None
     larger = [
-        (entry.size_bytes, Guess(model_id=entry.id, first_line_ms=first_line_ms))
+        Guess(model_id=entry.id, size_bytes=entry.size_bytes, first_line_ms=first_line_ms)
         for entry in entries
         if entry.n_params > used.entry.n_params
         and entry.licence in _FREE_LICENCES
@@ -115,7 +117,7 @@ def worth_fetching(
         and (first_line_ms := speed.first_line_ms * entry.size_bytes / used.size_bytes)
         <= verdict.budget_ms
     ]
-    return max(larger, key=lambda each: each[0])[1] if larger else None
+    return max(larger, key=lambda guess: guess.size_bytes, default=None)
 
 
 def choose(verdicts: Sequence[Verdict], default: InstalledModel) -> Choice:

@@ -73,18 +73,15 @@ def choose_model(settings: Settings) -> Choice:
     return rules.choose([verdict_of(model, settings) for model in store.installed()], default)
 
 
-def worth_fetching(settings: Settings, choice: Choice) -> Guess | None:
+def worth_fetching(settings: Settings) -> Guess | None:
     """A larger model that is not fetched, where ``auto`` would probably take it; CPUs only.
 
     Which model a GPU carries is known without measuring: the default is by its memory.
-
-    Args:
-        settings: in force.
-        choice: what ``auto`` takes.
     """
-    if settings.model.id != _AUTO or machine.gpu_memory_bytes():
-        return None
     fetched = {model.id for model in store.installed()}
+    if settings.model.id != _AUTO or not fetched or machine.gpu_memory_bytes():
+        return None
+    choice = choose_model(settings)
     others = [entry for entry in catalog.ENTRIES if entry.id not in fetched]
     room_bytes = measuring.room_bytes()
     found = (

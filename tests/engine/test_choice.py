@@ -125,9 +125,9 @@ def guessed(
 def test_the_largest_that_is_likely_to_fit_is_recommended() -> None:
     """In the budget and in memory, by the sizes of the files; with what it takes."""
     two, three, four = (entry(f"{n}", n * GIB, n * 1_000_000_000) for n in (2, 3, 4))
-    assert guessed(two, three, four) == Guess(model_id="3", first_line_ms=600.0)
+    assert guessed(two, three, four) == Guess(model_id="3", size_bytes=3 * GIB, first_line_ms=600.0)
     assert guessed(two, three, four, memory_bytes=2 * GIB) == Guess(
-        model_id="2", first_line_ms=400.0
+        model_id="2", size_bytes=2 * GIB, first_line_ms=400.0
     )
     assert guessed(four) is None
 
