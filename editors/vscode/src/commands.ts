@@ -5,7 +5,7 @@ import { Method, ServerCommand, type Why } from "./protocol";
 import { ACCEPTED } from "./provider";
 import { openSettings, type Session } from "./session";
 import { isLanguageEnabled, setLanguageEnabled } from "./settings";
-import { details, summarise } from "./status";
+import { details, prospect, summarise } from "./status";
 
 const WALKTHROUGH = "midfill.midfill#start";
 const EXAMPLE = "def mean(numbers: list[float]) -> float:\n    ";
@@ -30,6 +30,7 @@ export function registerCommands(session: Session): vscode.Disposable {
     "midfill.resumeEngine": () => setPaused(session, false),
     "midfill.installServer": () => session.installServer(),
     "midfill.fetchModel": () => session.fetchModel(),
+    "midfill.fetchLargerModel": () => session.fetchLarger(),
     "midfill.runDoctor": () => doctor(session),
     "midfill.restartServer": () => session.restart(),
     "midfill.showLog": () => session.log.show(),
@@ -158,6 +159,7 @@ interface MenuItem extends vscode.QuickPickItem {
 async function showMenu(session: Session): Promise<void> {
   const now = session.situation();
   const paused = now.status?.paused ?? false;
+  const larger = now.status?.larger;
   const needsServer = now.state === "missing" || now.state === "broken";
   const items: (MenuItem | false)[] = [
     needsServer && { label: "$(cloud-download) Install or update the server", run: "midfill.installServer" },
@@ -174,6 +176,7 @@ async function showMenu(session: Session): Promise<void> {
       ? { label: "$(debug-start) Resume in all editors", run: "midfill.resumeEngine" }
       : { label: "$(debug-pause) Pause in all editors", run: "midfill.pauseEngine" },
     { label: "", kind: vscode.QuickPickItemKind.Separator },
+    !!larger && { label: `$(rocket) Fetch ${larger.id}`, description: prospect(larger), run: "midfill.fetchLargerModel" },
     { label: "$(cloud-download) Fetch a model", run: "midfill.fetchModel" },
     { label: "$(pulse) Run the doctor", run: "midfill.runDoctor" },
     { label: "$(refresh) Restart the server", run: "midfill.restartServer" },

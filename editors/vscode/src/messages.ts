@@ -1,5 +1,7 @@
 import * as vscode from "vscode";
 
+type Show = (text: string, ...labels: string[]) => Thenable<string | undefined>;
+
 /** Messages that are shown once, and not again in the next window either, until they are news. */
 export class Messages {
   constructor(private readonly memory: vscode.Memento) {}
@@ -9,15 +11,16 @@ export class Messages {
    *
    * @param about what it is about; see `forget`.
    * @param actions buttons by their labels.
+   * @param show how loud it is.
    * @returns whether it was shown.
    */
-  async once(about: string, text: string, actions: Readonly<Record<string, () => unknown>>): Promise<boolean> {
+  async once(about: string, text: string, actions: Readonly<Record<string, () => unknown>>, show: Show = vscode.window.showWarningMessage): Promise<boolean> {
     const key = `told.${about}`;
     if (this.memory.get(key)) {
       return false;
     }
     await this.memory.update(key, true);
-    const chosen = await vscode.window.showWarningMessage(text, ...Object.keys(actions));
+    const chosen = await show(text, ...Object.keys(actions));
     await (chosen && actions[chosen]?.());
     return true;
   }

@@ -33,6 +33,14 @@ export interface ServerStatus extends StatusNotice {
   readonly lastLatencyMs: number | null;
   readonly today: { readonly shown: number; readonly accepted: number; readonly rate: number | null } | null;
   readonly reason: string | null;
+  readonly larger?: LargerModel | null;
+}
+
+/** A model that is not fetched, and would probably be fast enough on this machine. */
+export interface LargerModel {
+  readonly id: string;
+  readonly sizeBytes: number;
+  readonly firstLineMs: number;
 }
 
 /** The answer to `midfill/why`; `reason` is null when the last request brought a suggestion. */

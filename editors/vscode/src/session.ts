@@ -16,7 +16,7 @@ import { isLanguageEnabled, serverOptions, serverPath } from "./settings";
 import { ShownTracking } from "./shownTracking";
 import { Snooze } from "./snooze";
 import { StatsView } from "./statsView";
-import type { Situation } from "./status";
+import { prospect, type Situation } from "./status";
 import { StatusBar } from "./statusBar";
 
 const STATUS_AFTER_MS = 150;
@@ -258,6 +258,7 @@ export class Session implements vscode.Disposable {
       this.status = await this.server.request<ServerStatus>(Method.status, {}).catch(() => this.status);
       this.changed();
       await this.checkModel();
+      await this.offerLarger();
     }
   }
 
@@ -284,6 +285,24 @@ export class Session implements vscode.Disposable {
       "Choose…": () => this.fetchModel(),
     };
     void this.messages.once("model", "midfill: no model is fetched yet. The default is a download of 0.5 GB for a CPU; it is checked, kept, and then used offline.", actions);
+  }
+
+  /** Say once that a larger model is worth its download; the menu goes on to say so. */
+  private async offerLarger(): Promise<void> {
+    const { larger } = this.status ?? {};
+    if (larger) {
+      const text = `midfill: ${larger.id} is worth a try (${prospect(larger)}). It is measured once it is fetched, and used if it is fast enough.`;
+      await this.messages.once(`larger.${larger.id}`, text, { "Fetch It": () => this.fetchLarger() }, vscode.window.showInformationMessage);
+    }
+  }
+
+  /** Fetch the larger model that the server has named. */
+  async fetchLarger(): Promise<void> {
+    const { launch } = this.server;
+    const { larger } = this.status ?? {};
+    if (launch && larger && (await fetchModel(launch, larger.id, this.log))) {
+      this.modelArrived();
+    }
   }
 
   private modelArrived(): void {

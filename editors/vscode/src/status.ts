@@ -1,4 +1,4 @@
-import type { ServerStatus, StatusNotice } from "./protocol";
+import type { LargerModel, ServerStatus, StatusNotice } from "./protocol";
 import type { State } from "./server";
 
 /** Everything that the status bar tells of. */
@@ -85,6 +85,11 @@ function figures(status: ServerStatus): string[] {
     lines.push("Nothing is recorded: the acceptance log is off");
   }
   return lines;
+}
+
+/** What a larger model costs and gives, in a few words. */
+export function prospect({ sizeBytes, firstLineMs }: LargerModel): string {
+  return `${(sizeBytes / 1e9).toFixed(1)} GB, better suggestions, a line in about ${(firstLineMs / 1000).toFixed(1)} s here`;
 }
 
 /** The short text beside the icon: acceptance today, once there is some. */

@@ -6,7 +6,7 @@ import { JsonLines } from "../src/jsonLines";
 import { nested } from "../src/options";
 import { protocolOf } from "../src/protocol";
 import { Restarts } from "../src/restarts";
-import { badge, details, summarise, type Situation } from "../src/status";
+import { badge, details, prospect, summarise, type Situation } from "../src/status";
 
 test("settings get the server's names and shape", () => {
   assert.deepEqual(nested({ "completion.maxLines": 4, "engine.kvStoreMib": 0, "acceptanceLog.enabled": false, "completion.mode": "quiet" }), {
@@ -109,4 +109,9 @@ test("a refusal is explained by its reason", () => {
 
 test("figures have readable names", () => {
   assert.deepEqual(["ttftMs", "nPrompt", "prefillMs"].map(label), ["ttft, ms", "prompt tokens", "prefill, ms"]);
+});
+
+test("a larger model is told with what it costs and gives", () => {
+  const told = prospect({ id: "1.5b", sizeBytes: 1_117_320_768, firstLineMs: 519 });
+  assert.equal(told, "1.1 GB, better suggestions, a line in about 0.5 s here");
 });

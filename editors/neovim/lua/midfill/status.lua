@@ -72,6 +72,18 @@ local function lines_of(answer)
     ),
     'Model: ' .. (model and model.id or 'none; fetch one: :Midfill fetch'),
   }
+  local larger = known(answer.larger)
+  if larger then
+    table.insert(
+      lines,
+      ('Worth a try: %s (%.1f GB), a line in about %.1f s here: :Midfill fetch %s'):format(
+        larger.id,
+        larger.sizeBytes / 1e9,
+        larger.firstLineMs / 1000,
+        larger.id
+      )
+    )
+  end
   if answer.paused then table.insert(lines, 'Paused in every editor. On: :Midfill resume') end
   local latency = known(answer.lastLatencyMs)
   if latency then table.insert(lines, ('Last suggestion: after %d ms'):format(latency)) end
