@@ -224,14 +224,14 @@ def use_server(vscode_window: VSCodeWindow, tmp_path: Path) -> Iterator[UseServe
         program.chmod(0o755)
         machine.write_text(json.dumps({**usual, "midfill.server.path": str(program)}))
 
-    def is_usual() -> bool:
-        servers = [process.cmdline() for process in window.server.processes("serve")]
-        return len(servers) == 1 and str(program) not in servers[0]
-
     yield use
+    n_before = window.server.n_connected()
     machine.write_text(json.dumps(usual))
-    wait_until(is_usual, "the usual server", 60.0)
-    wait_until(lambda: "Ready" in window.status(), lambda: f"it; it is {window.status()}", 60.0)
+    wait_until(
+        lambda: window.server.n_connected() > n_before,
+        lambda: f"the usual server; it is {window.status()}",
+        60.0,
+    )
     window.run("Notifications: Clear All Notifications")
 
 

@@ -287,12 +287,9 @@ def test_the_last_suggestion_is_explained(document: Document) -> None:
     document.window.run("View: Close All Editors")
 
 
-def test_a_file_is_pinned_and_banned_from_the_explanation(
-    document: Document, use_settings: UseSettings
-) -> None:
+def test_a_file_is_pinned_and_banned_from_the_explanation(document: Document) -> None:
     """What is pinned is shown to the model with the next request; what is banned is not."""
     window = document.window
-    use_settings({"midfill.context.nTokens": 512})
     helpers = document.path.with_name("helpers.py")
     helpers.write_text('def scale(a, b):\n    """Scale a."""\n    return a * b\n')
     explain, row = "midfill: Explain the Last Suggestion", "details:has-text('helpers.py')"

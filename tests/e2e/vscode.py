@@ -162,6 +162,8 @@ def wait_until(
 def private_env(folder: Path, script: Mapping[str, Any]) -> dict[str, str]:
     """Variables with this Python's ``midfill``, private folders for it, and a scripted engine.
 
+    Other files are in its prompts, as with a model on a GPU.
+
     Args:
         folder: empty; its name is short, since the address of a Unix socket holds about 100 bytes.
         script: what the engine answers, see ``lsp_server/engine/scripted.py``.
@@ -174,7 +176,8 @@ def private_env(folder: Path, script: Mapping[str, Any]) -> dict[str, str]:
         place.mkdir(mode=0o700)
         env[f"MIDFILL_{name}_DIR"] = str(place)
     settings = Path(env["MIDFILL_CONFIG_DIR"]) / "config.toml"
-    settings.write_text(f"[model]\nid = {json.dumps(f'scripted:{script_file}')}\n")
+    model = json.dumps(f"scripted:{script_file}")
+    settings.write_text(f"[model]\nid = {model}\n\n[context]\nn_tokens = 512\n")
     env["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     return env
 
@@ -262,6 +265,11 @@ class CodeServer:
                 if argument in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
         return found
+
+    def n_connected(self) -> int:
+        """How often the extension has started a midfill and been answered by it."""
+        logs = self.folder.glob("data/**/*midfill*.log")
+        return sum(log.read_text(errors="replace").count("the server runs: ") for log in logs)
 
     def logs(self) -> str:
         """The ends of the logs that tell of the extension."""

@@ -26,7 +26,19 @@ export async function install(found: Launch | undefined, machine: Machine): Prom
   if (chosen === copy) {
     await vscode.env.clipboard.writeText(line);
   }
-  return chosen === run && (await runTask(line)) === 0;
+  return chosen === run && (await runUntilDone(line));
+}
+
+/** Run a line until it succeeds, or the user has enough. */
+async function runUntilDone(line: string): Promise<boolean> {
+  const again = "Try Again";
+  while ((await runTask(line)) !== 0) {
+    const text = "midfill: the server was not installed. The terminal says why.";
+    if ((await vscode.window.showErrorMessage(text, again)) !== again) {
+      return false;
+    }
+  }
+  return true;
 }
 
 /** Run a line in a terminal that stays open; gives its exit code. */

@@ -142,6 +142,7 @@ export class Server {
       const result = client.initializeResult;
       this.protocol = protocolOf(result?.capabilities.experimental);
       this.version = result?.serverInfo?.version ?? "";
+      this.log.info(`the server runs: version ${this.version || "unknown"}, protocol ${this.protocol}`);
       this.setState("running");
     }
   }
