@@ -91,7 +91,7 @@ def test_what_counts_in_full_are_features() -> None:
     assert not score.CORE & score._LEFT_OUT
 
 
-def test_trees_are_taken_where_they_say_more() -> None:
+def test_trees_are_taken_where_they_say_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of rows that they did not see, and only where there are enough rows."""
     chance = np.random.default_rng(2)
     values = np.zeros((800, len(NAMES)))
@@ -99,13 +99,22 @@ def test_trees_are_taken_where_they_say_more() -> None:
     clusters = [str(number % 40) for number in range(800)]
     # Neither low nor high: no line parts these.
     middle = np.abs(values[:, 0]) < 0.7
-    # The more, the likelier: a line says all of it, and steps only roughly.
-    plain = 3 * values[:, 0] + chance.logistic(size=800) > 0
-    for outcomes, n, has_trees in ((middle, 800, True), (plain, 800, False), (middle, 300, False)):
-        model = ScoreFit(1).fit(values[:n], outcomes[:n], clusters[:n]).model
+
+    def share(n: int) -> float:
+        model = ScoreFit(1).fit(values[:n], middle[:n], clusters[:n]).model
         assert model is not None
-        assert bool(model.trees) == has_trees
-        assert (model.trees_share > 0) == has_trees
+        assert bool(model.trees) == (model.trees_share > 0)
+        return model.trees_share
+
+    assert share(800) == max(score.SHARES)
+    assert share(300) == 0.0
+
+    class Wrong:
+        def decision_function(self, values: Any) -> Any:
+            return 9 * chance.normal(size=len(values))
+
+    monkeypatch.setattr(score, "_grown", lambda *_: Wrong())
+    assert share(800) == 0.0
 
 
 def test_a_fit_is_calibrated_and_ranks() -> None:
