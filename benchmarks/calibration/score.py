@@ -146,13 +146,15 @@ class ScoreFit:
 
     def fit(self, values: Floats, accepted: Bools, clusters: Sequence[str]) -> ScoreFit:
         """Fit, and calibrate on folds that the fit did not see."""
-        logits = self._held_out(values, accepted, fold_numbers(clusters, _N_INNER, self._seed))
-        share = min(logits, key=lambda share: _loss(logits[share], accepted))
+        with one_thread():
+            logits = self._held_out(values, accepted, fold_numbers(clusters, _N_INNER, self._seed))
+            share = min(logits, key=lambda share: _loss(logits[share], accepted))
+            found = _uncalibrated(values, accepted, self._seed, share)
         slope, shift = _calibration(logits[share], accepted)
         probabilities = 1 / (1 + np.exp(-(slope * logits[share] + shift)))
         quantiles = np.quantile(probabilities, np.linspace(0, 1, _N_QUANTILES))
         self.model = _changed(
-            _uncalibrated(values, accepted, self._seed, share),
+            found,
             slope=slope,
             shift=shift,
             quantiles=tuple(round(float(p), 5) for p in quantiles),
@@ -197,8 +199,7 @@ def _loss(logits: Floats, accepted: Bools) -> float:
 
 def fit_model(rows: Rows, seed: int) -> ScoreModel:
     """The model to ship."""
-    with one_thread():
-        model = ScoreFit(seed).fit(rows.features, rows.accepted, rows.clusters).model
+    model = ScoreFit(seed).fit(rows.features, rows.accepted, rows.clusters).model
     assert model is not None
     return _changed(model, provenance=provenance(rows))
 

@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.calibration import past, score
 from benchmarks.calibration.data import Decisions, of_walks
+from benchmarks.calibration.folds import one_thread
 from benchmarks.calibration.models import SCORE, VARIANTS, Pool, Variant, cross_fit, predictors
 from benchmarks.calibration.score import ScoreFit, exported
 from benchmarks.replay.types import Walk
@@ -50,7 +51,8 @@ def test_trees_say_what_scikit_learn_says() -> None:
     values[chance.random(values.shape) < 0.1] = np.nan
     accepted = np.nan_to_num(values[:, 0]) + chance.normal(size=400) > 0
     fitted = ensemble.HistGradientBoostingClassifier(max_depth=3, max_iter=30, random_state=1)
-    fitted.fit(values, accepted)
+    with one_thread():
+        fitted.fit(values, accepted)
     trees = exported(fitted)
     bias = float(fitted._baseline_prediction.ravel()[0])
     ours = [bias + sum(leaf_of(tree, row) for tree in trees) for row in values.tolist()]
@@ -120,8 +122,7 @@ def test_trees_are_taken_where_they_say_more(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_fit_is_calibrated_and_ranks() -> None:
     """Probabilities of files that it did not see mean what they say."""
     decisions = of_walks(scored_walks(60), made_up_run(), name="invented")
-    assert decisions.evidence is not None
-    found = cross_fit(decisions, decisions.evidence, lambda: ScoreFit(1), 1)
+    found = Pool([decisions], 1).probabilities(decisions, Variant(n_folds=5))
     assert abs(found.mean() - decisions.accepted.mean()) < 0.05
     sure = found > np.median(found)
     assert decisions.accepted[sure].mean() > decisions.accepted[~sure].mean() + 0.3
@@ -160,18 +161,18 @@ def test_a_run_alone_is_a_pool_of_one() -> None:
 
 def test_variants_know_less() -> None:
     """A learning curve has fewer files; what stands below the cursor can be left out."""
-    decisions = of_walks(scored_walks(40), made_up_run(), name="x")
+    decisions = of_walks(scored_walks(16), made_up_run(), name="x")
     pool = Pool([decisions], 1)
     assert list(pool.variants(decisions)) == list(VARIANTS)
     assert not Pool([], 1).variants(of_walks(scored_walks(6), made_up_run(), name="y"))
-    whole = pool.probabilities(decisions)
+    whole = pool.probabilities(decisions, Variant(n_folds=4))
     # The suggestions here differ by their log-probs alone.
-    blind = Variant(without=frozenset(name for name in NAMES if "log" not in name))
-    without = frozenset({*NAMES}) - {"has_digit"}
-    nothing = pool.probabilities(decisions, Variant(without=without))
+    others = frozenset(name for name in NAMES if "log" not in name)
+    blind = Variant(without=others, n_folds=4)
+    nothing = Variant(without=frozenset(NAMES) - {"has_digit"}, n_folds=4)
     assert np.ptp(whole) > 0.3
     assert np.ptp(pool.probabilities(decisions, blind)) > 0.3
-    assert np.ptp(nothing) < 0.2
+    assert np.ptp(pool.probabilities(decisions, nothing)) < 0.2
 
 
 def test_a_share_of_the_files_is_what_a_fit_sees() -> None:
