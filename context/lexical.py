@@ -76,7 +76,7 @@ class Lexical(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.quote or self.brackets or self.continued)
 
 
-class Token(msgspec.Struct, frozen=True):
+class Token(msgspec.Struct, frozen=True, gc=False):
     """A string, a comment, a bracket, or the first word of a statement.
 
     Args:

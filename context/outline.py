@@ -12,7 +12,7 @@ _MAX_CONSTANT_CHARS = 80
 _ATTRIBUTE = re.compile(r"^[ \t]+self\.(\w+)(?:[ ]*:[^=\n]+)?[ ]*=(?!=)[^\n]*", re.MULTILINE)
 
 
-class Definition(msgspec.Struct, frozen=True, kw_only=True):
+class Definition(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A function, a class, or a name assigned at the top of a file or class.
 
     Args:

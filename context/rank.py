@@ -30,7 +30,7 @@ _VERBATIM_SHARE = 0.8
 _MAX_SHARE = 0.6
 
 
-class Dropped(msgspec.Struct, frozen=True, kw_only=True):
+class Dropped(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A snippet that is not in the prompt.
 
     Args:

@@ -1,4 +1,8 @@
-"""Structs of the context package. Offsets are UTF-8 byte offsets unless a name says otherwise."""
+"""Structs of the context package. Offsets are UTF-8 byte offsets unless a name says otherwise.
+
+Those that are made by the hundred at every key are left out of garbage collection: values that
+never change cannot be part of a cycle.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,7 @@ class SourceFile(msgspec.Struct, frozen=True, kw_only=True):
     blocks: tuple[bytes, ...] = ()
 
 
-class Snippet(msgspec.Struct, frozen=True, kw_only=True):
+class Snippet(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A piece of text that goes into the prompt.
 
     Args:
@@ -47,7 +51,7 @@ class Snippet(msgspec.Struct, frozen=True, kw_only=True):
     score: float = 1.0
 
 
-class Segment(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class Segment(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """A part of a prompt: user text (``role == "text"``) or one FIM token named by its role.
 
     User text never yields special tokens; the engine maps roles to token ids of the GGUF.

@@ -122,8 +122,9 @@ class SimilarWindows:
         return self._answer
 
     def _find(self, query: frozenset[str], view: View, index: WorkspaceIndex) -> list[Snippet]:
-        weights = {word: index.rarity(word.rstrip("~")) for word in query}
-        words = {word: 1.0 for word in query if not word.endswith("~")}
+        # In one order, whatever that of the set: sums of floats depend on it, and ties on them.
+        weights = {word: index.rarity(word.rstrip("~")) for word in sorted(query)}
+        words = {word: 1.0 for word in weights if not word.endswith("~")}
         best: list[tuple[float, str, int, Windows]] = []
         # The open file first: what it does elsewhere is likeliest to come again.
         paths = [view.path, *(p for p in index.about(words, _MAX_FILES + 1) if p != view.path)]

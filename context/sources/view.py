@@ -27,7 +27,7 @@ _CALLEE_WEIGHT = 1.5
 _MAX_LINE_CHARS = 400
 
 
-class Chain(msgspec.Struct, frozen=True):
+class Chain(msgspec.Struct, frozen=True, gc=False):
     """A name as it is written, with the attributes behind it: ``a.b.c``.
 
     Args:

@@ -54,18 +54,20 @@ def imports_in(file: SourceFile) -> tuple[Import, ...]:
         file: the text.
     """
     found: list[Import] = []
+    begin: int | None = None
     for start, block, (imports, open_at) in _BY_BLOCK.of(file):
+        if begin is not None:  # in the block before, an import that ends in this one
+            imports, open_at = _in_block(file.data[begin : start + len(block)])
+            start = begin
+        begin = start + open_at if open_at is not None else None
         found += imports
-        if open_at is not None:
-            end = start + len(block)
-            closed = file.data.find(b")", end, end + _MAX_NAMES_CHARS)
-            text = file.data[start + open_at : max(end, closed + 1)]
-            found += imports_of(text.decode("utf-8", "replace"))
+    if begin is not None:
+        found += imports_of(file.data[begin:].decode("utf-8", "replace"))
     return tuple(found)
 
 
 def _in_block(block: bytes) -> tuple[tuple[Import, ...], int | None]:
-    """Imports of a block, and where one begins that ends behind it."""
+    """Imports of a block, and where one begins that may end behind it."""
     text = block.decode("utf-8", "replace")
     pieces, open_at = _around_imports(text)
     if open_at is None:
@@ -77,7 +79,7 @@ _BY_BLOCK = PerBlock(_in_block)
 
 
 def _around_imports(text: str) -> tuple[list[str], int | None]:
-    """The statements of a text that may be imports, and where the last one begins if it is open.
+    """The statements of a text that may be imports, and where one begins that may go on behind it.
 
     Finding a word is fast, all else is slow.
     """
@@ -92,7 +94,8 @@ def _around_imports(text: str) -> tuple[list[str], int | None]:
         if line.lstrip().startswith(("import", "from")):
             if "(" in line and ")" not in line:
                 closed = text.find(")", end, end + _MAX_NAMES_CHARS)
-                open_at = start if closed < 0 else None
+                if closed < 0 and end + _MAX_NAMES_CHARS > len(text):
+                    open_at = start
                 end = closed + 1 if closed >= 0 else min(len(text), end + _MAX_NAMES_CHARS)
             pieces.append(text[start:end])
         at = text.find("import", max(end, at + 6))

@@ -26,7 +26,7 @@ _MAX_POSTINGS = 10_000
 _MANY_FILES, _MAX_UNROOTED_SHARE = 4096, 1 / 64
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """A definition and the file it stands in."""
 
     path: str

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
+from context import budget
 from context.budget import cut_left, cut_right, estimate_tokens, fitting_head
 
 
@@ -32,6 +35,17 @@ def test_a_longer_text_has_no_fewer_tokens() -> None:
         assert now >= previous
         previous = now
     assert previous <= sum(map(estimate_tokens, lines))
+
+
+def test_a_text_is_counted_line_by_line() -> None:
+    """The sum is what a count of the whole text gives, whatever white space is in it."""
+    chance = random.Random(5)
+    signs = [*"ab9_ .,()", *"\n\n\n  \t\r\x0b\x0c\x1c\x85\xa0", "\u2028", "é", "🎉"]
+    for _ in range(5_000):
+        text = "".join(chance.choices(signs, k=chance.randrange(16)))
+        assert estimate_tokens(text) == len(budget._PIECE.findall(text))
+    text = "value = 1\n" * 2_000
+    assert estimate_tokens(text) == len(budget._PIECE.findall(text))
 
 
 @pytest.mark.parametrize("n_tokens", [0, 1, 2, 7, 20, 1000])

@@ -182,6 +182,15 @@ def test_usages_of_very_short_names_are_not_looked_up() -> None:
     assert usages.find(place.view, place.index) == []
 
 
+@pytest.mark.parametrize("letters", ["x" * 300_000, "x." * 150_000, "x(" * 150_000, "é" * 90_000])
+def test_a_line_without_end_is_gone_through_once(letters: str) -> None:
+    """What the file calls is found beside a table of a few hundred thousand letters."""
+    text = f"BLOB = '{letters}'\n\n\ndef one():\n    return make_it(1)\n" + "#\n" * 2_000
+    place = Place("a.py", text + "\n\nmake_it(‸\n", {})
+    found = usages.find(place.view, place.index)
+    assert ["return make_it(1)" in snippet.text for snippet in found] == [True]
+
+
 def test_similar_lines_are_shown_with_what_follows() -> None:
     """Where much the same was written before, and how it went on."""
     filler = "".join(f"other_{n} = {n}\n" for n in range(40))

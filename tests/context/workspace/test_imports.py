@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
-from context.workspace.imports import Import, imports_of, relative_stem
+from context.types import SourceFile
+from context.workspace.imports import Import, imports_in, imports_of, relative_stem
 
 
 @pytest.mark.parametrize(
@@ -50,3 +53,21 @@ def test_order_is_that_of_the_file() -> None:
 def test_where_a_module_may_lie(item: Import, path: str, expected: str | None) -> None:
     """Dots go up from the file's folder, and no further than the root."""
     assert relative_stem(item, path) == expected
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_imports_of_a_file_in_blocks_are_those_of_its_text(seed: int) -> None:
+    """Wherever one block ends and the next begins, in the middle of an import, too."""
+    chance = random.Random(seed)
+    lines = [
+        *("import os\n", "from a import (\n", "    one,\n", "    two)\n", "x = 1\n", "\n"),
+        *("from . import b as c; import d\n", "    import e.f as g  # (\n", ")\n"),
+    ]
+    for _ in range(300):
+        text = chance.choices(lines, k=chance.randrange(12))
+        cuts = sorted(chance.randrange(len(text) + 1) for _ in range(3))
+        ranges = zip([0, *cuts], [*cuts, len(text)], strict=True)
+        blocks = tuple("".join(text[start:end]).encode() for start, end in ranges)
+        data = b"".join(blocks)
+        file = SourceFile(path="a.py", language="python", data=data, blocks=blocks)
+        assert imports_in(file) == imports_of(data.decode())

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 
 from context.types import SourceFile
+from context.workspace import index as index_module
 from context.workspace.imports import Import
 from context.workspace.index import Place, WorkspaceIndex
-from context.workspace.symbols import symbols_of
+from context.workspace.symbols import FileSymbols, Symbol, symbols_of
 
 FILES = {
     "src/shop/__init__.py": "from .cart import Cart, helper\nfrom .money import *\n",
@@ -122,3 +123,35 @@ def test_any_order_of_changes_gives_the_same_index() -> None:
         assert {p.path for p in index.defined(f"C{n}")} == {p.path for p in fresh.defined(f"C{n}")}
         words = f"alpha_{n}"
         assert set(index.with_word(words, 99)) == set(fresh.with_word(words, 99))
+
+
+def test_a_question_to_a_hundred_thousand_files_looks_at_few_entries() -> None:
+    """Words of all files say nothing; of those of many the rarest are asked about."""
+    index = WorkspaceIndex("all", lambda _path: None)
+    for n in range(100_000):
+        words = ("shared", *(f"group_{n % size}" for size in range(40, 60)), f"own_{n}")
+        symbol = Symbol(f"make_{n % 50_000}", "function", "", f"def make_{n}(): ...", 0, 20)
+        symbols = FileSymbols("python", (symbol,), (), words, 20)
+        index.put(f"d{n % 900}/m{n}.py", symbols)
+    asked = dict.fromkeys(["shared", *(f"group_{n}" for n in range(60)), "own_7"], 1.0)
+    assert index.about(asked, 3)[0] == "d7/m7.py"
+    telling = index._telling(asked)
+    assert "own_7" in telling
+    assert 1 < len(telling) < len(asked) - 1
+    assert sum(map(index.n_with_word, telling)) <= index_module._MAX_POSTINGS
+    assert [place.path for place in index.defined("make_7")] == ["d7/m7.py", "d507/m50007.py"]
+    item = Import("make_7", "m7", 0, "make_7")
+    assert name_of(index.imported(item, "d7/m8.py")) == "d7/m7.py:make_7"
+
+
+def test_a_source_folder_is_known_with_its_first_file() -> None:
+    """Imports from below it are found at once, and no more once it is gone."""
+    index = index_of(FILES)
+    item = Import("Card", "bank", 0, "Card")
+    assert index.imported(item, "tests/test_cart.py") is None
+    data = b"class Card: ...\n"
+    symbols = symbols_of(SourceFile(path="bank.py", language="python", data=data))
+    index.put("services/pay/bank.py", symbols)
+    assert name_of(index.imported(item, "tests/test_cart.py")) == "services/pay/bank.py:Card"
+    index.drop("services/pay/bank.py")
+    assert index.imported(item, "tests/test_cart.py") is None
