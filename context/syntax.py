@@ -15,8 +15,8 @@ from context.definitions import Definitions
 from context.sequences import common_prefix_length
 from context.types import SourceFile
 
-# A full parse of this many bytes takes about 4 ms.
-_MAX_REPARSE_BYTES = 32 * 1024
+# A full parse of this many bytes takes about a millisecond.
+_MAX_REPARSE_BYTES = 8 * 1024
 
 
 class SyntaxTree:
@@ -102,7 +102,8 @@ class SyntaxTree:
         tree = parser.parse(file.data, edited)
         if tree.root_node.has_error and len(file.data) <= _MAX_REPARSE_BYTES:
             # Around a syntax error the parts that are kept may lead tree-sitter's recovery to
-            # another tree than a full parse (seen once in some 2,000 random edits).
+            # another tree than a full parse (seen once in some 2,000 random edits; of 1,565 keys
+            # typed in files of 8 to 60 KB none had other definitions).
             tree = parser.parse(file.data)
         before = (old._definitions, change) if old._definitions else None
         return SyntaxTree(file, tree, (start, row), before)
