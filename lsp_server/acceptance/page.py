@@ -6,13 +6,16 @@ import datetime
 from collections.abc import Sequence
 from html import escape
 
+from lsp_server.acceptance import charts, tables
+from lsp_server.acceptance.charts import Bar, chart
 from lsp_server.acceptance.coverage import Curve
 from lsp_server.acceptance.history import LATENCY_BOUNDS_MS, Day, latency_counts
 from lsp_server.acceptance.report import Report
+from lsp_server.acceptance.tables import meters, table
 from lsp_server.acceptance.tally import Tally
 from lsp_server.reasons import OVERTAKEN, explain
 
-_WIDTH, _HEIGHT, _GAP = 720, 160, 2
+_WEEK = 7
 _MAX_REASONS = 12
 _MAX_GROUPS = 40
 _KEPT_AFTER_S = 120.0
@@ -34,19 +37,10 @@ p { margin: .5rem 0; } .soft { color: var(--soft); }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(7.5rem, 1fr)); gap: .75rem;
   margin: 1.5rem 0; }
 .card { background: var(--card); border-radius: .5rem; padding: .75rem; }
-.card b { display: block; font-size: 1.6rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
+.card b { display: block; font-size: 1.6rem; line-height: 1.2; white-space: nowrap;
+  font-variant-numeric: tabular-nums; }
 .card span { color: var(--soft); font-size: .85rem; line-height: 1.35; display: block; }
-svg { width: 100%; min-width: 34rem; height: auto; display: block; }
-svg text { fill: var(--soft); font-size: 11px; }
-.meter { width: 40%; min-width: 6rem; } .meter.short { width: 6rem; }
-.meter i { display: block; height: .75rem;
-  border-radius: 2px; background: var(--main); }
-.bar { fill: var(--main); } .under { fill: var(--other); } .axis { stroke: var(--line); }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
-th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid var(--line);
-  white-space: nowrap; font-variant-numeric: tabular-nums; }
-th:first-child, td:first-child, .text { text-align: left; } td.text { white-space: normal; }
-th { font-weight: 600; color: var(--soft); font-size: .85rem; }
+@media (max-width: 30rem) { .card b { font-size: 1.4rem; } }
 @media print { body { max-width: none; } .card, svg { break-inside: avoid; } }
 """
 
@@ -74,7 +68,7 @@ def page(
         _section("Shown and accepted, day by day", _counts(days), _days_note(days)),
         _section("Acceptance, day by day", _rates(days), _rate_note(total)),
         _outcomes(total),
-        _section("Characters written, day by day", _characters(days), _characters_note(report)),
+        _section("Characters written, day by day", _characters(days), _characters_note(days)),
         _section(
             "Time until a suggestion could be shown",
             _latencies(total.latencies_ms),
@@ -87,8 +81,8 @@ def page(
         _reasons(total),
     ]
     body = "\n".join(part for part in sections if part)
-    if not (total.requested or total.shown):
-        body = _NOTHING
+    if not total.shown:
+        body = _nothing(total)
     begun = f"Since {escape(since)}, as of" if since else "As of"
     return f"""<!doctype html>
 <html lang="en">
@@ -96,7 +90,7 @@ def page(
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>midfill: suggestions</title>
-<style>{_STYLE}</style>
+<style>{_STYLE}{tables.STYLE}{charts.STYLE}</style>
 </head>
 <body>
 <h1>Suggestions</h1>
@@ -108,6 +102,13 @@ holds sizes, hashes and timings, and no source text.</p>
 """
 
 
+def _nothing(total: Tally) -> str:
+    """What stands there before anything was shown: what to do, or why there was nothing."""
+    if not total.requested:
+        return _NOTHING
+    return f"<p>None was shown yet, of {total.requested:,} asked for.</p>\n{_reasons(total)}"
+
+
 def _cards(report: Report) -> str:
     total = report.total
     figures = total.as_json()
@@ -115,7 +116,7 @@ def _cards(report: Report) -> str:
     kept = next((each for each in total.retention if each.after_s == _KEPT_AFTER_S), None)
     p50 = figures["latency_ms"]["p50"]
     cards = [
-        (_percent(rate), f"accepted, 95 % interval {_percent(ci95[0])} to {_percent(ci95[1])}"
+        (_percent(rate), f"accepted, 95% interval {_percent(ci95[0])} to {_percent(ci95[1])}"
          if ci95 else "accepted"),
         (f"{total.shown:,}", f"shown, {total.accepted:,} accepted whole"),
         (_percent(report.written_share), "of all characters are of suggestions"),
@@ -139,106 +140,92 @@ def _section(title: str, inner: str, note: str = "") -> str:
 
 
 def _counts(days: Sequence[Day]) -> str:
-    top = max((day.n_shown for day in days), default=0)
-    if not top:
-        return ""
-    bars = []
-    for day in days:
-        title = f"{day.date}: {day.n_shown:,} shown, {day.n_accepted:,} accepted"
-        bars.append((title, [("under", day.n_shown / top), ("bar", day.n_accepted / top)]))
-    return _bars(bars, [str(day.date) for day in days], f"{top:,}")
+    bars = [
+        Bar(
+            f"{day.date}: {day.n_shown:,} shown, {day.n_accepted:,} accepted",
+            _date(day),
+            (("under", day.n_shown), ("bar", day.n_accepted)),
+        )
+        for day in days
+    ]
+    legend = (("under", "shown"), ("bar", "accepted whole"))
+    return chart("Shown and accepted suggestions of each day", bars, legend=legend)
 
 
 def _rates(days: Sequence[Day]) -> str:
-    if not any(day.n_shown for day in days):
-        return ""
-    bars = []
-    for day in days:
-        rate = day.rate or 0.0
-        bars.append((f"{day.date}: {_percent(day.rate)} of {day.n_shown:,}", [("bar", rate)]))
-    return _bars(bars, [str(day.date) for day in days], "100 %")
-
-
-def _rate_note(total: Tally) -> str:
-    text = "Accepted whole, of the shown."
-    if total.glimpsed:
-        text += (
-            f" {total.glimpsed:,} that were superseded within half a second are left out, here and "
-            "in every rate."
+    bars = [
+        Bar(
+            f"{day.date}: {_percent(day.rate)} of {day.n_shown:,}",
+            _date(day),
+            (("under", day.rate or 0.0),),
         )
-    return text
-
-
-def _characters(days: Sequence[Day]) -> str:
-    top = max((day.n_chars for day in days), default=0)
-    if not top:
-        return ""
-    bars = []
-    for day in days:
-        title = f"{day.date}: {day.n_chars:,} written, {day.n_accepted_chars:,} of suggestions"
-        bars.append((title, [("under", day.n_chars / top), ("bar", day.n_accepted_chars / top)]))
-    return _bars(bars, [str(day.date) for day in days], f"{top:,}")
-
-
-def _characters_note(report: Report) -> str:
-    return (
-        f"Pale: all that came into documents ({report.n_written_chars:,}); full: of accepted "
-        f"suggestions ({report.n_written_accepted:,})."
+        for day in days
+    ]
+    legend = (("under", "accepted whole, of the shown"), ("line", "of seven days"))
+    line = [_rate_of(days[max(0, n - _WEEK + 1) : n + 1]) for n in range(len(days))]
+    has_week = len(days) >= _WEEK
+    return chart(
+        "Share of the shown that was accepted, of each day",
+        bars,
+        is_share=True,
+        legend=legend if has_week else legend[:1],
+        line=line if has_week else (),
     )
 
 
-def _latencies(latencies_ms: Sequence[float]) -> str:
-    counts = latency_counts(latencies_ms)
-    top = max(counts)
-    if not top:
+def _rate_of(days: Sequence[Day]) -> float | None:
+    n_shown = sum(day.n_shown for day in days)
+    return sum(day.n_accepted for day in days) / n_shown if n_shown else None
+
+
+def _date(day: Day) -> str:
+    return f"{day.date.day} {day.date:%b}"
+
+
+def _rate_note(total: Tally) -> str:
+    if not total.glimpsed:
         return ""
-    names = [f"{bound:g}" for bound in LATENCY_BOUNDS_MS] + ["more"]
+    one = total.glimpsed == 1
+    return (
+        f"{total.glimpsed:,} that {'was' if one else 'were'} superseded within half a second "
+        f"{'is' if one else 'are'} left out, here and in every rate."
+    )
+
+
+def _characters(days: Sequence[Day]) -> str:
     bars = [
-        (f"up to {name} ms: {count:,}", [("bar", count / top)])
-        for name, count in zip(names, counts, strict=True)
-    ]
-    return _bars(bars, names, f"{top:,}", every_label=True)
-
-
-def _bars(
-    bars: Sequence[tuple[str, Sequence[tuple[str, float]]]],
-    labels: Sequence[str],
-    top: str,
-    *,
-    every_label: bool = False,
-) -> str:
-    """Bars side by side, each with shares of the height that are drawn one over the other."""
-    step = _WIDTH / len(bars)
-    width = min(step - _GAP, 48.0) if step > _GAP + 1 else step
-    parts = [f'<line class="axis" x1="0" x2="{_WIDTH}" y1="{_HEIGHT}" y2="{_HEIGHT}"/>']
-    for number, (title, layers) in enumerate(bars):
-        x = number * step + (step - width) / 2
-        rects = "".join(
-            f'<rect class="{kind}" x="{x:.1f}" width="{width:.1f}" '
-            f'y="{_HEIGHT * (1 - share):.1f}" height="{_HEIGHT * share:.1f}"/>'
-            for kind, share in layers
+        Bar(
+            f"{day.date}: {day.n_chars:,} written, {day.n_accepted_chars:,} of suggestions",
+            _date(day),
+            (("under", day.n_chars), ("bar", day.n_accepted_chars)),
         )
-        parts.append(f"<g><title>{escape(title)}</title>{rects}</g>")
-        if every_label:
-            parts.append(
-                f'<text x="{number * step + step / 2:.1f}" y="{_HEIGHT + 16}" '
-                f'text-anchor="middle">{escape(labels[number])}</text>'
-            )
-    if not every_label:
-        parts.append(f'<text x="0" y="{_HEIGHT + 16}">{escape(labels[0])}</text>')
-        if len(labels) > 1:
-            parts.append(
-                f'<text x="{_WIDTH}" y="{_HEIGHT + 16}" text-anchor="end">'
-                f"{escape(labels[-1])}</text>"
-            )
-    parts.append(f'<text x="0" y="-6">{escape(top)}</text>')
-    view = f"0 -20 {_WIDTH} {_HEIGHT + 44}"
-    return f'<div class="scroll"><svg viewBox="{view}" role="img">{"".join(parts)}</svg></div>'
+        for day in days
+    ]
+    legend = (("under", "all that came into documents"), ("bar", "of accepted suggestions"))
+    return chart("Characters written on each day", bars, legend=legend)
+
+
+def _characters_note(days: Sequence[Day]) -> str:
+    n_chars, n_accepted = sum(d.n_chars for d in days), sum(d.n_accepted_chars for d in days)
+    return f"{_span(days)}: {n_chars:,} in all, {n_accepted:,} of accepted suggestions."
+
+
+def _latencies(latencies_ms: Sequence[float]) -> str:
+    names = [f"{bound:,.0f}" for bound in LATENCY_BOUNDS_MS] + ["more"]
+    bars = [
+        Bar(f"{'' if name == 'more' else 'up to '}{name} ms: {count:,}", name, (("bar", count),))
+        for name, count in zip(names, latency_counts(latencies_ms), strict=True)
+    ]
+    return chart("Suggestions by the time they took", bars, every_label=True)
 
 
 def _days_note(days: Sequence[Day]) -> str:
     n_shown, n_accepted = sum(d.n_shown for d in days), sum(d.n_accepted for d in days)
-    return f"Pale: shown ({n_shown:,}); full: accepted whole ({n_accepted:,})."
+    return f"{_span(days)}: {n_shown:,} shown, {n_accepted:,} of them accepted whole."
+
+
+def _span(days: Sequence[Day]) -> str:
+    return "On this day" if len(days) == 1 else f"On these {len(days)} days"
 
 
 # -- tables ------------------------------------------------------------------------------
@@ -256,12 +243,17 @@ def _retention(total: Tally) -> str:
     ]
     heads = ("after", "characters kept", "two thirds and more kept", "suggestions")
     bars = [
-        (f"{row[0]}: {row[1]} of the characters", [("bar", each.as_json()["kept_chars"] or 0.0)])
+        Bar(
+            f"{row[0]}: {row[1]} of the characters",
+            row[0],
+            (("bar", each.as_json()["kept_chars"] or 0.0),),
+        )
         for row, each in zip(rows, total.retention, strict=True)
     ]
-    chart = _bars(bars, [row[0] for row in rows], "100 %", every_label=True) if bars else ""
+    name = "What is left of accepted suggestions"
+    drawn = chart(name, bars, is_share=True, every_label=True)
     note = "Share of the accepted characters that still stand so long after the accept."
-    return _section("What is left of accepted suggestions", chart + _table(heads, rows), note)
+    return _section(name, drawn + table(heads, rows), note)
 
 
 def _outcomes(total: Tally) -> str:
@@ -273,7 +265,7 @@ def _outcomes(total: Tally) -> str:
             f"{total.read:,} stood for three quarters of a second and more, long enough to be "
             f"read; {rate} of these were accepted whole."
         )
-    return _section("What became of the shown", _meters(("outcome", "suggestions"), rows), note)
+    return _section("What became of the shown", meters(("outcome", "suggestions"), rows), note)
 
 
 def _latency_rates(report: Report) -> str:
@@ -287,18 +279,19 @@ def _latency_rates(report: Report) -> str:
         for bucket in report.latency
         if bucket.shown
     ]
-    return _table(("up to ms", "shown", "accepted", "rate"), rows)
+    return table(("up to ms", "shown", "accepted", "rate"), rows)
 
 
 def _coverage(found: Curve) -> str:
     bars = [
-        (
+        Bar(
             f"{point.coverage:.0%} shown: {_percent(point.acceptance)} accepted",
-            [("bar", point.acceptance or 0.0)],
+            f"{point.coverage:.0%}",
+            (("bar", point.acceptance),),
         )
         for point in found.at_coverage
+        if point.acceptance is not None
     ]
-    names = [f"{point.coverage:.0%}" for point in found.at_coverage]
     rows = [
         (
             f"{level:.0%}",
@@ -315,8 +308,9 @@ def _coverage(found: Curve) -> str:
         f"{now.coverage:.0%} coverage with {_percent(now.acceptance)}; {found.n_held_back:,} of "
         f"{found.n_made:,} suggestions were held back."
     )
-    chart = _bars(bars, names, "100 %", every_label=True)
-    return _section("Acceptance against coverage", chart + _table(heads, rows), note)
+    name = "Acceptance against coverage"
+    drawn = chart(name, bars, is_share=True, every_label=True)
+    return _section(name, drawn + table(heads, rows), note)
 
 
 def _groups(report: Report) -> str:
@@ -326,7 +320,7 @@ def _groups(report: Report) -> str:
         p50 = figures["latency_ms"]["p50"]
         rows.append(
             (
-                " · ".join(value or "–" for value in key),
+                " · ".join(_short(value) for value in key),
                 f"{tally.shown:,}",
                 f"{tally.accepted:,}",
                 _percent(figures["acceptance_rate"]),
@@ -334,55 +328,19 @@ def _groups(report: Report) -> str:
             )
         )
     heads = (" · ".join(report.by) or "all", "shown", "accepted", "rate", "p50 ms")
-    return _section("By " + " and ".join(report.by), _table(heads, rows)) if report.by else ""
+    return _section("By " + " and ".join(report.by), table(heads, rows)) if report.by else ""
+
+
+def _short(value: str) -> str:
+    """The value of a group; a model may be named by the path of its file."""
+    return value.replace("\\", "/").rpartition("/")[2] or "–"
 
 
 def _reasons(total: Tally) -> str:
     failed = [(code, n) for code, n in total.failed.items() if code not in OVERTAKEN]
     rows = [(code, n, " ".join(explain(code)).strip()) for code, n in failed[:_MAX_REASONS]]
     heads = ("reason", "times")
-    return _section("Why there was no suggestion", _meters(heads, rows, "what it means"))
-
-
-def _meters(
-    heads: tuple[str, str], rows: Sequence[tuple[str, int, str]], text_head: str = ""
-) -> str:
-    """A table with a bar beside each number, and a sentence behind where there is one."""
-    if not rows:
-        return ""
-    top = max(n for _, n, _ in rows)
-    head = f"<th>{heads[0]}</th><th>{heads[1]}</th><th></th>"
-    head += f'<th class="text">{text_head}</th>' if text_head else ""
-    body = "".join(
-        f"<tr><td>{escape(name)}</td><td>{n:,}</td>"
-        f'<td class="meter{" short" if text_head else ""}">'
-        f'<i style="width:{100 * n / top:.1f}%"></i></td>'
-        + (f'<td class="text">{escape(text)}</td>' if text_head else "")
-        + "</tr>"
-        for name, n, text in rows
-    )
-    return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, text_column: int = -1) -> str:
-    """A table; one column may hold sentences."""
-    if not rows:
-        return ""
-
-    def cells(tag: str, row: Sequence[str]) -> str:
-        kinds = (' class="text"' if number == text_column else "" for number in range(len(row)))
-        return "".join(
-            f"<{tag}{kind}>{escape(cell)}</{tag}>" for kind, cell in zip(kinds, row, strict=True)
-        )
-
-    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    return (
-        f'<div class="scroll"><table><thead><tr>{cells("th", heads)}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
+    return _section("Why there was no suggestion", meters(heads, rows, "what it means"))
 
 
 def _percent(value: float | None) -> str:

@@ -14,7 +14,7 @@ from lsp_server.acceptance.events import Ended, Ending, Event, Failed, Retained,
 from lsp_server.acceptance.history import LATENCY_BOUNDS_MS, days, latency_counts
 from lsp_server.acceptance.page import page
 from lsp_server.acceptance.report import summarise
-from tests.acceptance.makers import accepted, shown
+from tests.acceptance.makers import accepted, requested, shown
 
 MADE = datetime.datetime(2026, 3, 4, 12, 0)
 COMMON: dict[str, Any] = {"session": "s1", "language": "python", "model": "0.5b"}
@@ -46,7 +46,7 @@ class Checker(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note it."""
         self.fetched += [str(value) for name, value in attrs if name in ("src", "href")]
-        if tag not in ("meta", "line", "rect"):
+        if tag not in ("meta", "line", "rect", "wbr"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -111,7 +111,7 @@ def test_the_page_says_how_suggestions_ended() -> None:
     assert "<td>typed by hand, all of it</td><td>1</td>" in text
     assert 'style="width:100.0%"' in text
     assert 'style="width:50.0%"' in text
-    assert " 1 that were superseded within half a second are left out" in text
+    assert "1 that was superseded within half a second is left out" in text
     assert "2026-03-03: 90 written, 24 of suggestions" in text
     assert "2026-03-02: 0 shown, 0 accepted" in text
     checker = Checker()
@@ -143,3 +143,16 @@ def test_an_empty_log_makes_a_page() -> None:
     checker = Checker()
     checker.feed(text)
     assert checker.open == []
+
+
+def test_a_log_without_anything_shown_says_why() -> None:
+    """No empty charts and tables: how many were asked for, and the reasons."""
+    events: list[Event] = [
+        requested("a"),
+        Failed(**COMMON, ts=1000, completion_id="a", reason="model_not_fetched"),
+    ]
+    text = page(summarise(events), days(events), since="", made=MADE)
+    assert "None was shown yet, of 1 asked for." in text
+    assert "model_<wbr>not_<wbr>fetched" in text
+    assert "<svg" not in text
+    assert 'class="card"' not in text
