@@ -158,6 +158,18 @@ def test_tab_does_what_it_did_where_there_is_no_suggestion(edit: EditPython) -> 
     editor.wait_until(lambda: editor.line == "!", "another mapping")
 
 
+def test_keys_with_alt_stay_in_insert_mode(edit: EditPython) -> None:
+    """Without a suggestion and a mapping they do nothing; Neovim would end insert mode."""
+    editor = edit(text="one two\n")
+    editor.input("ggA")
+    editor.wait_until(lambda: editor.lua("return vim.fn.mode()") == "i", "insert mode")
+    editor.input("<M-Right><M-C-Right><M-]><M-[>x")
+    editor.wait_until(lambda: editor.line == "one twox", "the typed text")
+    editor.lua("vim.keymap.set('i', '<M-Right>', 'RIGHT')")
+    editor.input("<M-Right>")
+    editor.wait_until(lambda: editor.line == "one twoxRIGHT", "the mapping")
+
+
 def test_a_mapping_of_the_buffer_is_kept(edit: EditPython) -> None:
     """What a filetype plugin mapped to a key is asked behind us, and restored at the end."""
     mapping = "autocmd FileType python inoremap <buffer> <Tab> BUFFER"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from lsp_server.models.catalog import ENTRIES
 from tests.e2e.conftest import EditPython, python_file
 from tests.e2e.neovim import NeovimSession
 from tests.e2e.test_neovim_ghost import BODY, HEAD, NEW_LINE, body
@@ -88,6 +90,40 @@ def test_filetypes_can_be_left_out(edit: EditPython) -> None:
     editor.wait_until(lambda: editor.ghost() == BODY, "the ghost text")
 
 
+def test_a_function_may_decide_for_a_filetype(edit: EditPython, tmp_path: Path) -> None:
+    """It is asked for each buffer; the others of the filetype are not concerned."""
+    options = """{ filetypes = { python = function(buf)
+        return vim.fs.basename(vim.api.nvim_buf_get_name(buf)) ~= 'colours.py'
+      end } }"""
+    editor = edit(body(), text=HEAD, options=options)
+    editor.input(NEW_LINE)
+    editor.wait_until(lambda: editor.line == "    ", "the new line")
+    assert editor.sent("textDocument/inlineCompletion") == []
+    printed_by(editor, "Midfill why", "for this filetype")
+    editor.input("<Esc>")
+    path = python_file(tmp_path, HEAD).with_name("shades.py")
+    path.write_text(HEAD)
+    editor.open(path)
+    editor.input(NEW_LINE)
+    editor.wait_until(lambda: editor.ghost() == BODY, "the ghost text")
+
+
+def test_what_needs_insert_mode_says_so(edit: EditPython) -> None:
+    """From the command line there is nothing to accept, to go through, or to ask for."""
+    editor = edit(body(), text=HEAD)
+    for command in ("accept", "accept word", "next", "prev", "dismiss", "trigger"):
+        editor.lua("observed.messages = {}")
+        editor.command(f"Midfill {command}")
+        wait_for_message(editor, "insert mode")
+    editor.command("inoremap <F5> <Cmd>Midfill trigger<CR>")
+    editor.command("inoremap <F6> <Cmd>Midfill accept word<CR>")
+    editor.command("Midfill disable")
+    editor.input(NEW_LINE + "<F5>")
+    editor.wait_until(lambda: editor.ghost() == BODY, "the ghost text")
+    editor.input("<F6>")
+    editor.wait_until(lambda: editor.line == "    return", "the word")
+
+
 def test_pause_and_resume(edit: EditPython) -> None:
     """A pause holds for the engine; the statusline shows it until it is over."""
     editor = edit(body(), text=HEAD)
@@ -156,14 +192,45 @@ def test_stats_prints_the_summary_and_opens_the_report(edit: EditPython) -> None
     assert html.lstrip().lower().startswith("<!doctype html")
 
 
-# Prints what `midfill model fetch --json` prints, then waits for its end.
+_MODELS = [
+    {"id": "m", "size_bytes": 491400064, "licence": "Apache-2.0", "default_here": True,
+     "fetched": True},
+    {"id": "large", "size_bytes": 3285476160, "licence": "Research", "default_here": False,
+     "fetched": False},
+]  # fmt: skip
+# Lists two models; prints what `midfill model fetch --json` prints, then waits for its end.
 _FAKE_MIDFILL = """#!/bin/sh
+if [ "$2" = list ]; then echo '{models}'; exit; fi
 echo "$@" >> '{log}'
 printf '{{"event":"progress","model":"m","n_bytes":100,"n_total":1000}}\\n'
 printf '{{"event":"progress","model":"m","n_bytes":500,"n_total":1000}}\\n{{"ev'
 until [ -e '{go}' ]; do sleep 0.02; done
 printf 'ent":"done","model":"m","path":"/models/m.gguf"}}\\n'
 """
+# Keeps what is asked, and chooses by number; nothing where there is none.
+_CHOOSE = """
+_G.asked = nil
+vim.ui.select = function(items, options, call)
+  asked = { options.prompt, vim.tbl_map(options.format_item or tostring, items) }
+  call(items[choice])
+end
+"""
+
+
+def fake_midfill(folder: Path, models: object = _MODELS) -> tuple[Path, Path, Path]:
+    """A program that stands in for `midfill`, its log, and what lets it end."""
+    program, log, go = folder / "fake-midfill", folder / "log", folder / "go"
+    program.write_text(_FAKE_MIDFILL.format(models=json.dumps(models), log=log, go=go))
+    program.chmod(0o755)
+    return program, log, go
+
+
+def asked(editor: NeovimSession, command: str) -> list[object]:
+    """What a command asks the user."""
+    editor.lua("asked = nil")
+    editor.command(command)
+    question: list[object] = editor.wait_until(lambda: editor.lua("return asked"), "the question")
+    return question
 
 
 def use_program(editor: NeovimSession, program: Path) -> None:
@@ -174,32 +241,63 @@ def use_program(editor: NeovimSession, program: Path) -> None:
 
 def test_a_model_is_fetched_once_that_is_confirmed(edit: EditPython, tmp_path: Path) -> None:
     """How far it is stands in the statusline; the end is told; declining runs nothing."""
-    log, go, program = tmp_path / "log", tmp_path / "go", tmp_path / "fake-midfill"
-    program.write_text(_FAKE_MIDFILL.format(log=log, go=go))
-    program.chmod(0o755)
+    program, log, go = fake_midfill(tmp_path)
     editor = edit(text=HEAD)
     use_program(editor, program)
-    editor.lua("_G.choice = 'Cancel'; vim.ui.select = function(_, _, call) call(choice) end")
-    editor.command("Midfill fetch")
+    editor.lua("_G.choice = 2" + _CHOOSE)
+    assert asked(editor, "Midfill fetch large")[1] == ["Fetch", "Cancel"]
     assert not log.exists()
-    editor.lua("choice = 'Fetch'")
-    editor.command("Midfill fetch 0.5b-instruct-q4")
+    editor.lua("choice = 1")
+    question = asked(editor, "Midfill fetch large")
+    assert question[0] == "Fetch large (3.3 GB, Research)?"
     editor.wait_until(lambda: sign(editor) == "midfill ◌ 50%%", "how far it is")
-    assert log.read_text() == "model fetch 0.5b-instruct-q4 --json\n"
+    assert log.read_text() == "model fetch large --json\n"
     go.touch()
     editor.wait_until(lambda: "midfill: the model m is there" in editor.messages, "the end")
     assert "%" not in sign(editor)
 
 
-def test_fetching_is_stopped(edit: EditPython, tmp_path: Path) -> None:
-    """With ! the program is ended, and that is no failure."""
-    program = tmp_path / "fake-midfill"
-    program.write_text(_FAKE_MIDFILL.format(log=tmp_path / "log", go=tmp_path / "go"))
-    program.chmod(0o755)
+def test_models_are_offered_with_what_they_take(edit: EditPython, tmp_path: Path) -> None:
+    """Without a name; one that is not in the catalog is refused with those that are."""
+    program, log, go = fake_midfill(tmp_path)
     editor = edit(text=HEAD)
     use_program(editor, program)
-    editor.lua("vim.ui.select = function(_, _, call) call('Fetch') end")
-    editor.command("Midfill fetch")
+    editor.lua("_G.choice = nil" + _CHOOSE)
+    assert asked(editor, "Midfill fetch") == [
+        "Fetch which model?",
+        ["m (491 MB, the default on this machine, is there)", "large (3.3 GB, Research)"],
+    ]
+    editor.command("Midfill fetch small")
+    wait_for_message(editor, "there is no model small; there are m, large")
+    assert not log.exists()
+    go.touch()
+    editor.lua("choice = 2")
+    asked(editor, "Midfill fetch")
+    editor.wait_until(lambda: log.exists() and log.read_text(), "the program")
+    assert log.read_text() == "model fetch large --json\n"
+
+
+def test_a_program_that_lists_no_models_fetches_the_default(
+    edit: EditPython, tmp_path: Path
+) -> None:
+    """As an older one; it is asked for all the same."""
+    program, log, go = fake_midfill(tmp_path, "no list")
+    go.touch()
+    editor = edit(text=HEAD)
+    use_program(editor, program)
+    editor.lua("_G.choice = 1" + _CHOOSE)
+    assert asked(editor, "Midfill fetch")[0] == "Fetch the default model?"
+    editor.wait_until(lambda: log.exists() and log.read_text(), "the program")
+    assert log.read_text() == "model fetch --json\n"
+
+
+def test_fetching_is_stopped(edit: EditPython, tmp_path: Path) -> None:
+    """With ! the program is ended, and that is no failure."""
+    program, _, _ = fake_midfill(tmp_path)
+    editor = edit(text=HEAD)
+    use_program(editor, program)
+    editor.lua("_G.choice = 1" + _CHOOSE)
+    asked(editor, "Midfill fetch")
     editor.wait_until(lambda: sign(editor) == "midfill ◌ 50%%", "how far it is")
     editor.command("Midfill fetch!")
     wait_for_message(editor, "stopped")
@@ -216,6 +314,7 @@ def test_the_command_line_completes(edit: EditPython) -> None:
 
     assert completed("Midfill st") == ["stats", "status"]
     assert completed("Midfill toggle b") == ["buffer"]
+    assert sorted(completed("Midfill fetch ")) == sorted(model.id for model in ENTRIES)
     assert completed("Midfill ") == sorted(completed("Midfill "))
     editor.command("Midfill nonsense")
     wait_for_message(editor, "no :Midfill nonsense")

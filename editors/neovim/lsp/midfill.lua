@@ -62,6 +62,7 @@ return {
   handlers = require('midfill.client').handlers,
   before_init = function()
     require('midfill').start()
+    require('midfill.client').before_init()
   end,
   on_init = function(client)
     require('midfill.client').on_init(client)

@@ -60,6 +60,8 @@ function M.step(step)
     if #shown.items > 1 then
       shown.chosen = true
       turn(shown, step)
+    else
+      message.show('the server is too old for other suggestions. ' .. client.UPDATE)
     end
     return true
   end

@@ -27,6 +27,9 @@ local initialized = {}
 ---@type integer[]
 local ended_s = {}
 local is_stopping = false
+local n_starting = 0
+---@type string?
+local failure
 
 --- The client of a buffer.
 ---@param buf? integer 0 or nil is the current one
@@ -81,19 +84,27 @@ function M.program()
   return M.command()[1]
 end
 
---- Say once what to do when the program is not there.
+--- Say what to do when the program is not there.
+---@param is_asked? boolean whether the user wants something of it; else it is told once
 ---@return boolean is_there
-function M.check_program()
+function M.check_program(is_asked)
   local program = M.program()
   if vim.fn.executable(program) == 1 then return true end
-  message.once(
-    'missing',
-    ('the command "%s" was not found. '):format(program)
-      .. 'Install it (uv tool install "midfill[local]"), or set cmd in require("midfill").setup; '
-      .. 'then :Midfill restart',
-    vim.log.levels.ERROR
-  )
+  local text = ('the command "%s" was not found. '):format(program)
+    .. 'Install it (uv tool install "midfill[local]"), or set cmd in require("midfill").setup; '
+    .. 'then :Midfill restart'
+  if is_asked then
+    message.show(text, vim.log.levels.ERROR)
+  else
+    message.once('missing', text, vim.log.levels.ERROR)
+  end
   return false
+end
+
+--- Why the server does not run; nil where it does, or was never started.
+---@return string?
+function M.failure()
+  return failure
 end
 
 --- Ask the server something that LSP does not have.
@@ -105,8 +116,9 @@ end
 function M.ask(method, params, on_answer, client)
   client = client or M.any()
   if not client then
-    if M.check_program() then
-      message.show('the server does not run here; see :checkhealth midfill', vim.log.levels.WARN)
+    if M.check_program(true) then
+      local text = failure or 'the server does not run here; see :checkhealth midfill'
+      message.show(text, vim.log.levels.WARN)
     end
     return false
   end
@@ -135,20 +147,40 @@ function M.execute(command, arguments, on_done)
   M.ask('workspace/executeCommand', params, on_done or function() end)
 end
 
+--- Whether a server was started and has not answered yet.
+---@return boolean
+function M.is_starting()
+  return n_starting > 0
+end
+
 -- -- what happens to it ---------------------------------------------------------------------
 
-local function announce()
+local is_announced = false
+
+--- Tell that the status is another one; several changes in a row are told once.
+function M.announce()
+  if is_announced then return end
+  is_announced = true
   vim.schedule(function()
+    is_announced = false
     vim.api.nvim_exec_autocmds('User', { pattern = 'MidfillStatus', modeline = false })
     vim.cmd.redrawstatus({ bang = true })
   end)
 end
 
+--- A server is started.
+function M.before_init()
+  n_starting = n_starting + 1
+end
+
 ---@param client vim.lsp.Client
 function M.on_init(client)
   is_stopping = false
+  n_starting = math.max(0, n_starting - 1)
   initialized[client.id] = true
+  M.announce()
   message.forget('missing')
+  failure = nil
   if M.is_current(client) then
     message.forget('old')
     return
@@ -172,7 +204,8 @@ local function give_up(what, code)
     vim.lsp.enable(M.NAME, false)
   end)
   local text = 'the server %s (exit code %d). Run :Midfill doctor, see :Midfill log, '
-  message.once('broken', (text .. 'then :Midfill restart'):format(what, code), vim.log.levels.ERROR)
+  failure = (text .. 'then :Midfill restart'):format(what, code)
+  message.once('broken', failure, vim.log.levels.ERROR)
 end
 
 ---@param code integer
@@ -180,8 +213,9 @@ end
 ---@param client_id integer
 function M.on_exit(code, signal, client_id)
   statuses[client_id] = nil
-  announce()
+  M.announce()
   local was_well = initialized[client_id]
+  if not was_well then n_starting = math.max(0, n_starting - 1) end
   initialized[client_id] = nil
   if is_stopping or (code == 0 and signal == 0) or vim.v.exiting ~= vim.NIL then return end
   local now = os.time()
@@ -200,8 +234,8 @@ end
 
 --- Stop the server, and start it again.
 function M.restart()
-  if not M.check_program() then return end
-  is_stopping, ended_s = true, {}
+  if not M.check_program(true) then return end
+  is_stopping, ended_s, failure = true, {}, nil
   message.forget('broken')
   local clients = M.all()
   vim.lsp.enable(M.NAME, false)
@@ -230,11 +264,10 @@ M.handlers = {
       message = params.message or '',
       busy = params.busy == true,
     }
-    announce()
+    M.announce()
   end,
   ['window/showMessage'] = function(_, params)
-    local text = params.message:gsub('^midfill: ', '')
-    if text:find('midfill model fetch', 1, true) then text = text .. ' (here: :Midfill fetch)' end
+    local text = message.here((params.message:gsub('^midfill: ', '')))
     local levels = vim.log.levels
     local level = ({ levels.ERROR, levels.WARN, levels.INFO, levels.DEBUG })[params.type]
     message.once('server: ' .. text, text, level or levels.INFO)

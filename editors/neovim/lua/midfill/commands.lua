@@ -10,32 +10,77 @@ local M = {}
 ---@field desc string
 ---@field run fun(arguments: string[], bang: boolean)
 ---@field values? string[] that its argument may have
+---@field takes_number? boolean whether its argument is a number
 
 local SCOPES = { 'global', 'buffer', 'filetype' }
+-- Of the catalog; the server's program has the last word.
+local MODELS = {
+  '0.5b-instruct-q4',
+  '1.5b-instruct-q4',
+  '1.5b-base-q8',
+  '3b-base-q8',
+  '7b-instruct-q4',
+  '7b-base-q8',
+}
 local DEFAULT_SNOOZE_MIN = 30
 local ANSI = '\27%[[%d;]*m'
+
+---@type table<string, string>
+local WHERE = { buffer = ' in this buffer', filetype = ' for this filetype' }
+
+---@param is_on boolean
+---@param scope? midfill.Scope
+local function tell_switched(is_on, scope)
+  message.show(('suggestions are %s%s'):format(is_on and 'on' or 'off', WHERE[scope] or ''))
+end
 
 ---@param is_on boolean
 ---@return fun(arguments: string[])
 local function switched(is_on)
   return function(arguments)
     require('midfill.switch').set(is_on, arguments[1])
+    tell_switched(is_on, arguments[1])
   end
 end
 
----@param part midfill.Part
+---@param arguments string[]
+local function snooze(arguments)
+  local minutes = tonumber(arguments[1]) or DEFAULT_SNOOZE_MIN
+  require('midfill.switch').snooze(minutes)
+  message.show(('no suggestions for %g minutes; :Midfill enable ends it'):format(minutes))
+end
+
+---@param command string
+---@param told string
+---@return fun()
+local function for_all(command, told)
+  return function()
+    client.execute(command, {}, function()
+      message.show(told)
+    end)
+  end
+end
+
+--- Do something with the suggestion that is shown, or say that there is none.
+---@param name 'accept'|'next'|'prev'|'dismiss'
 ---@return fun(arguments: string[])
-local function in_insert(part)
+local function in_insert(name)
   return function(arguments)
-    local chosen = arguments[1] or part
-    if not require('midfill').accept(chosen) then
-      message.show('there is no suggestion to accept')
+    if not require('midfill')[name](arguments[1]) then
+      message.show('there is no suggestion; they are shown in insert mode')
     end
   end
 end
 
+local function trigger()
+  local reason = require('midfill.status').no_server_reason()
+  if not require('midfill').trigger() then
+    message.show(reason or 'suggestions are made in insert mode: give this a key there')
+  end
+end
+
 local function doctor()
-  if not client.check_program() then return end
+  if not client.check_program(true) then return end
   local buf = scratch.open('doctor', { 'midfill doctor …' })
   local argv = { client.program(), 'doctor' }
   vim.system(argv, { env = { NO_COLOR = '1', COLUMNS = '100' }, text = true }, function(done)
@@ -74,6 +119,7 @@ M.subcommands = {
   },
   stats = {
     desc = 'Your acceptance rate; with a number, of so many days',
+    takes_number = true,
     run = function(arguments)
       require('midfill.stats').show(tonumber(arguments[1]))
     end,
@@ -82,65 +128,32 @@ M.subcommands = {
     desc = 'Switch suggestions off or on',
     values = SCOPES,
     run = function(arguments)
-      local is_on = require('midfill.switch').toggle(arguments[1])
-      message.show('suggestions are ' .. (is_on and 'on' or 'off'))
+      tell_switched(require('midfill.switch').toggle(arguments[1]), arguments[1])
     end,
   },
   enable = { desc = 'Switch suggestions on', values = SCOPES, run = switched(true) },
   disable = { desc = 'Switch suggestions off', values = SCOPES, run = switched(false) },
-  snooze = {
-    desc = 'No suggestions for some minutes (30)',
-    run = function(arguments)
-      require('midfill.switch').snooze(tonumber(arguments[1]) or DEFAULT_SNOOZE_MIN)
-    end,
-  },
+  snooze = { desc = 'No suggestions for some minutes (30)', takes_number = true, run = snooze },
   pause = {
     desc = 'Stop all work, in every editor',
-    run = function()
-      client.execute('midfill.pause', {})
-    end,
+    run = for_all('midfill.pause', 'paused in every editor; :Midfill resume ends it'),
   },
-  resume = {
-    desc = 'End the pause',
-    run = function()
-      client.execute('midfill.resume', {})
-    end,
-  },
+  resume = { desc = 'End the pause', run = for_all('midfill.resume', 'it goes on') },
   restart = { desc = 'Start the server anew', run = client.restart },
   doctor = { desc = 'Check the installation', run = doctor },
   log = { desc = 'Open the log', run = open_log },
   accept = {
     desc = 'Accept the suggestion, or a part of it',
     values = { 'all', 'word', 'line' },
-    run = in_insert('all'),
+    run = in_insert('accept'),
   },
-  next = {
-    desc = 'Show the next suggestion',
-    run = function()
-      require('midfill').next()
-    end,
-  },
-  prev = {
-    desc = 'Show the previous suggestion',
-    run = function()
-      require('midfill').prev()
-    end,
-  },
-  dismiss = {
-    desc = 'Turn the suggestion down',
-    run = function()
-      require('midfill').dismiss()
-    end,
-  },
-  trigger = {
-    desc = 'Ask for a suggestion',
-    run = function()
-      require('midfill').trigger()
-    end,
-  },
+  next = { desc = 'Show the next suggestion', run = in_insert('next') },
+  prev = { desc = 'Show the previous suggestion', run = in_insert('prev') },
+  dismiss = { desc = 'Turn the suggestion down', run = in_insert('dismiss') },
+  trigger = { desc = 'Ask for a suggestion', run = trigger },
   fetch = {
     desc = 'Fetch a model; with ! stop fetching',
-    values = { '0.5b-instruct-q4', '1.5b-instruct-q4', '7b-instruct-q4', '7b-base-q8' },
+    values = MODELS,
     run = function(arguments, bang)
       local fetch = require('midfill.fetch')
       if bang then
@@ -197,6 +210,10 @@ function M.run(arguments, bang)
       message.show((':Midfill %s takes one of: %s'):format(name, wanted), vim.log.levels.ERROR)
       return
     end
+  end
+  if argument and subcommand.takes_number and not ((tonumber(argument) or 0) > 0) then
+    message.show((':Midfill %s takes a number above 0'):format(name), vim.log.levels.ERROR)
+    return
   end
   subcommand.run({ unpack(arguments, 2) }, bang)
 end

@@ -4,6 +4,7 @@
 --- answer takes its place only where it says something else.
 
 local client_of = require('midfill.client').of
+local announce = require('midfill.client').announce
 local config = require('midfill.config')
 local ghost = require('midfill.ghost')
 local menu = require('midfill.menu')
@@ -37,6 +38,16 @@ local n_requests = 0
 -- Tells a timer's call that is late from the newest.
 local n_asked_soon = 0
 
+--- The text and the cursor that were looked at last: one key brings several events.
+---@type string?
+local seen
+
+---@return string
+local function here()
+  local row, col = unpack(api.nvim_win_get_cursor(0))
+  return table.concat({ api.nvim_get_current_buf(), vim.b.changedtick, row, col }, ' ')
+end
+
 ---@return boolean
 local function is_inserting()
   return api.nvim_get_mode().mode:sub(1, 1) == 'i'
@@ -66,11 +77,19 @@ end
 
 -- -- asking ---------------------------------------------------------------------------------
 
+--- Another request is waited for, or none any more.
+---@param request? midfill.Request
+local function wait_for(request)
+  local was_waiting = pending ~= nil
+  pending = request
+  if was_waiting ~= (request ~= nil) then announce() end
+end
+
 local function cancel()
   n_asked_soon = n_asked_soon + 1
   if timer then timer:stop() end
   local request = pending
-  pending = nil
+  wait_for(nil)
   if request and request.id and not request.client:is_stopped() then
     request.client:cancel_request(request.id)
   end
@@ -88,7 +107,7 @@ end
 ---@param is_whole boolean
 local function take(request, items, is_whole)
   if request ~= pending then return end
-  if is_whole then pending = nil end
+  if is_whole then wait_for(nil) end
   if #items == 0 then return end
   local fresh = suggestion.new(request.client, request.place, items)
   local rest = fresh:rest()
@@ -119,7 +138,7 @@ local function send(request, on_empty)
   params.partialResultToken = request.token
   local was_sent, id = client:request(METHOD, params, function(err, result)
     if err or type(result) ~= 'table' then
-      if request == pending then pending = nil end
+      if request == pending then wait_for(nil) end
       return
     end
     local items = result.items or result
@@ -129,7 +148,7 @@ local function send(request, on_empty)
   if was_sent then
     request.id = id
   elseif request == pending then
-    pending = nil
+    wait_for(nil)
   end
 end
 
@@ -144,13 +163,14 @@ local function ask(kind, on_empty)
   if not client or not is_inserting() then return false end
   if kind == AUTOMATIC and switch.off(buf) then return false end
   n_requests = n_requests + 1
-  pending = {
+  local request = {
     client = client,
     place = suggestion.place(buf),
     token = ('midfill-%d'):format(n_requests),
     kind = kind,
   }
-  send(pending, on_empty)
+  wait_for(request)
+  send(request, on_empty)
   return true
 end
 
@@ -168,14 +188,9 @@ end
 
 -- -- what happens in the editor -------------------------------------------------------------
 
---- The text and the cursor that were looked at last: one key brings several events.
----@type string?
-local seen
-
 --- Something was typed, or the cursor was moved, in insert mode.
 function M.changed()
-  local row, col = unpack(api.nvim_win_get_cursor(0))
-  local now = table.concat({ api.nvim_get_current_buf(), vim.b.changedtick, row, col }, ' ')
+  local now = here()
   if now == seen then return end
   seen = now
   if current then
@@ -273,6 +288,8 @@ end
 ---@return boolean was_asked
 function M.trigger(on_empty)
   drop()
+  -- Events of the keys before this one may come after it.
+  seen = here()
   return ask(INVOKED, on_empty)
 end
 

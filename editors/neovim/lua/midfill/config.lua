@@ -20,7 +20,8 @@ local M = {}
 
 ---@class midfill.Options
 ---@field enabled? boolean whether suggestions are made when Neovim starts
----@field filetypes? table<string, boolean> false for those without suggestions; '*' is all others
+---@field filetypes? table<string, boolean|fun(buf: integer): boolean> false for those without
+---suggestions; '*' is all others
 ---@field keys? boolean|midfill.Keys false maps no key; a table changes some
 ---@field menu? 'hide'|'show' whether ghost text stands beside an open completion menu
 ---@field native? boolean let Neovim's own vim.lsp.inline_completion show the suggestions (0.12)
@@ -57,7 +58,6 @@ local DEFAULTS = {
 
 local TYPES = {
   enabled = 'boolean',
-  filetypes = 'table',
   native = 'boolean',
   debounce_ms = 'number',
   n_alternatives = 'number',
@@ -80,10 +80,25 @@ local function problem_of_keys(value)
   end
 end
 
+---@param value any
+---@return string?
+local function problem_of_filetypes(value)
+  if type(value) ~= 'table' then return 'filetypes: expected a table' end
+  for filetype, wanted in pairs(value) do
+    if type(filetype) ~= 'string' then
+      return 'filetypes: expected { lua = true, … }, not a list'
+    end
+    if type(wanted) ~= 'boolean' and type(wanted) ~= 'function' then
+      return ('filetypes.%s: expected true, false or a function'):format(filetype)
+    end
+  end
+end
+
 ---@param name string
 ---@param value any
 ---@return string?
 local function problem_of(name, value)
+  if name == 'filetypes' then return problem_of_filetypes(value) end
   if name == 'keys' then return problem_of_keys(value) end
   if name == 'menu' then
     return value ~= 'hide' and value ~= 'show' and "menu: expected 'hide' or 'show'" or nil

@@ -5,6 +5,8 @@ local message = require('midfill.message')
 
 local M = {}
 
+local LIST_TIMEOUT_MS = 20000
+
 ---@type { job: vim.SystemObj, share: number, told: integer }?
 local running
 
@@ -87,17 +89,74 @@ function M.stop()
   message.show('fetching stopped; :Midfill fetch goes on from here')
 end
 
+---@class midfill.Model
+---@field id string
+---@field size_bytes integer
+---@field licence string
+---@field default_here boolean
+---@field fetched boolean
+
+--- The models there are, as the server's program lists them.
+---@param on_list fun(models: midfill.Model[]?) nil where it cannot say
+local function list(on_list)
+  local argv = { client.program(), 'model', 'list', '--json' }
+  local done = vim.schedule_wrap(function(result)
+    local ok, models = pcall(vim.json.decode, result.stdout or '')
+    on_list(result.code == 0 and ok and type(models) == 'table' and models or nil)
+  end)
+  if not pcall(vim.system, argv, { text = true, timeout = LIST_TIMEOUT_MS }, done) then
+    on_list(nil)
+  end
+end
+
+---@param model midfill.Model
+---@return string
+local function described(model)
+  local size = model.size_bytes / 1e6
+  local notes = {
+    size < 1000 and ('%.0f MB'):format(size) or ('%.1f GB'):format(size / 1000),
+  }
+  if model.licence ~= 'Apache-2.0' then table.insert(notes, model.licence) end
+  if model.default_here then table.insert(notes, 'the default on this machine') end
+  if model.fetched then table.insert(notes, 'is there') end
+  return ('%s (%s)'):format(model.id, table.concat(notes, ', '))
+end
+
+---@param model? string
+---@param text string
+local function confirm(model, text)
+  vim.ui.select({ 'Fetch', 'Cancel' }, { prompt = ('Fetch %s?'):format(text) }, function(choice)
+    if choice == 'Fetch' then start(model) end
+  end)
+end
+
+---@param models midfill.Model[]
+local function choose(models)
+  local options = { prompt = 'Fetch which model?', format_item = described }
+  vim.ui.select(models, options, function(choice)
+    if choice then start(choice.id) end
+  end)
+end
+
 --- Ask, then fetch a model.
----@param model? string an id; by default the one that suits the machine
+---@param model? string an id; without one all are offered
 function M.run(model)
   if running then
     message.show('a model is being fetched already; stop it with :Midfill fetch!')
     return
   end
-  if not client.check_program() then return end
-  local question = ('Fetch %s (about 0.5 to 8 GB)?'):format(model or 'the default model')
-  vim.ui.select({ 'Fetch', 'Cancel' }, { prompt = question }, function(choice)
-    if choice == 'Fetch' then start(model) end
+  if not client.check_program(true) then return end
+  list(function(models)
+    if not models then return confirm(model, model or 'the default model') end
+    if not model then return choose(models) end
+    for _, each in ipairs(models) do
+      if each.id == model then return confirm(model, described(each)) end
+    end
+    local ids = vim.tbl_map(function(each)
+      return each.id
+    end, models)
+    local text = ('there is no model %s; there are %s'):format(model, table.concat(ids, ', '))
+    message.show(text, vim.log.levels.ERROR)
   end)
 end
 

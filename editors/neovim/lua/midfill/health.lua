@@ -3,8 +3,10 @@
 local M = {}
 
 local DOCTOR_TIMEOUT_MS = 60000
+-- The exit code of what was ended by then.
+local TIMED_OUT = 124
 -- Others that draw suggestions as ghost text, or take <Tab> for them.
-local RIVALS = { 'copilot', 'codeium', 'supermaven-nvim', 'minuet', 'tabnine' }
+local RIVALS = { 'copilot', 'codeium', 'supermaven-nvim', 'minuet', 'tabnine', 'augment' }
 
 local function check_neovim()
   local health = vim.health
@@ -71,6 +73,11 @@ end
 local function check_server(buf)
   local health, client = vim.health, require('midfill.client')
   local found = client.of(buf) or client.all()[1]
+  local failure = client.failure()
+  if not found and failure then
+    health.error((failure:gsub('^%l', string.upper)))
+    return
+  end
   if not found then
     health.warn('No server runs', {
       'Open a file of a filetype that it serves, see :help midfill-filetypes',
@@ -100,8 +107,14 @@ local function check_doctor(program)
     return vim.system({ program, 'doctor', '--json' }, { text = true }):wait(DOCTOR_TIMEOUT_MS)
   end)
   local parsed, report = pcall(vim.json.decode, ok and done.stdout or '')
-  if not parsed or type(report) ~= 'table' then
-    health.warn('midfill doctor did not end within a minute', 'Run :Midfill doctor')
+  if not parsed or type(report) ~= 'table' or type(report.checks) ~= 'table' then
+    local is_late = ok and done.code == TIMED_OUT
+    local said = vim.split(vim.trim(ok and done.stderr or ''), '\n')
+    health.warn(
+      is_late and 'midfill doctor did not end within a minute'
+        or ('midfill doctor gave no report. %s'):format(said[#said]),
+      'Run :Midfill doctor'
+    )
     return
   end
   for _, check in ipairs(report.checks) do
@@ -118,22 +131,33 @@ local function check_doctor(program)
 end
 
 ---@param buf integer
-local function check_neighbours(buf)
+---@return integer n_found
+local function check_keys(buf)
   local health = vim.health
   local n_found = 0
-  for _, name in ipairs(RIVALS) do
-    if package.loaded[name] then
-      n_found = n_found + 1
-      health.warn(name .. ' is loaded, and shows suggestions too', 'Leave one of the two out')
-    end
-  end
-  if require('midfill.client').of(buf) then
-    for _, taken in ipairs(require('midfill.keys').taken(buf)) do
+  if not require('midfill.client').of(buf) then return 0 end
+  for _, taken in ipairs(require('midfill.keys').taken(buf)) do
+    if taken.is_passed_on then
+      health.info(('%s is asked first by %s, which passes it on'):format(taken.key, taken.by))
+    else
       n_found = n_found + 1
       health.warn(
-        'Another mapping has a key: ' .. taken,
+        ('Another mapping has a key: %s: %s'):format(taken.key, taken.by),
         'Give midfill another key (option keys), or map that one before midfill starts'
       )
+    end
+  end
+  return n_found
+end
+
+---@param buf integer
+local function check_neighbours(buf)
+  local health = vim.health
+  local n_found = check_keys(buf)
+  for _, name in ipairs(RIVALS) do
+    if package.loaded[name] or vim.g['loaded_' .. name] then
+      n_found = n_found + 1
+      health.warn(name .. ' is loaded, and shows suggestions too', 'Leave one of the two out')
     end
   end
   local menu = require('midfill.config').get().menu

@@ -18,6 +18,8 @@ local ACTIONS = {
 }
 
 local DESC = 'midfill: '
+-- Mappings of completion menus, which pass a key on that they have no use for.
+local PASSED_ON = { ['cmp.utils.keymap.set_map'] = 'nvim-cmp', ['blink.cmp'] = 'blink.cmp' }
 
 --- What a key did in a buffer before it was ours.
 ---@type table<integer, table<string, table<string, any>>>
@@ -69,13 +71,14 @@ local function keys_of(mapping)
   return mapping.replace_keycodes == 1 and vim.keycode(keys) or keys
 end
 
---- Do what a key did before.
+--- Do what a key did before; one with Alt that has no mapping is left alone, since it would leave
+--- insert mode.
 ---@param lhs string
 function M.fall_back(lhs)
   local raw = vim.keycode(lhs)
   local mapping = (before[api.nvim_get_current_buf()] or {})[lhs] or everywhere(lhs)
   if not mapping then
-    api.nvim_feedkeys(raw, 'int', false)
+    if not lhs:match('^<.*[AMT]%-.') then api.nvim_feedkeys(raw, 'int', false) end
     return
   end
   local keys = keys_of(mapping)
@@ -127,7 +130,7 @@ end
 
 --- Keys of ours that another mapping of a buffer has taken.
 ---@param buf integer
----@return string[]
+---@return { key: string, by: string, is_passed_on: boolean }[]
 function M.taken(buf)
   local found = {}
   for name, lhs in pairs(config.keys()) do
@@ -137,13 +140,17 @@ function M.taken(buf)
         end)
       or {}
     if lhs and not vim.tbl_isempty(mapping) and not is_ours(mapping) then
-      table.insert(
-        found,
-        ('%s (%s): %s'):format(lhs, name, mapping.desc or mapping.rhs or 'a function')
-      )
+      local plugin = PASSED_ON[mapping.desc]
+      table.insert(found, {
+        key = ('%s (%s)'):format(lhs, name),
+        by = plugin or mapping.desc or mapping.rhs or 'a function',
+        is_passed_on = plugin ~= nil,
+      })
     end
   end
-  table.sort(found)
+  table.sort(found, function(a, b)
+    return a.key < b.key
+  end)
   return found
 end
 

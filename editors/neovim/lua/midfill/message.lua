@@ -18,6 +18,25 @@ function M.show(text, level)
   end)
 end
 
+-- What the server's sentences name, and what does it here.
+local HERE = {
+  ['midfill model fetch'] = ':Midfill fetch',
+  ['midfill engine resume'] = ':Midfill resume',
+  ['midfill doctor'] = ':Midfill doctor',
+}
+
+--- A sentence of the server, with what the editor has for a command that it names.
+---@param text string
+---@return string
+function M.here(text)
+  for command, ours in pairs(HERE) do
+    if text:find(command, 1, true) and not text:find(ours, 1, true) then
+      return ('%s (here: %s)'):format(text, ours)
+    end
+  end
+  return text
+end
+
 --- Tell something unless it was told before.
 ---@param key string what it is about
 ---@param text string

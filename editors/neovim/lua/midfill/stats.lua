@@ -45,9 +45,14 @@ end
 --- Print the summary and open the report.
 ---@param days? integer only so many
 function M.show(days)
-  client.ask('midfill/stats', { format = 'summary', sinceDays = days }, function(figures)
-    vim.api.nvim_echo({ { 'midfill: ' .. summary(figures) } }, true, {})
-  end)
+  local was_sent = client.ask(
+    'midfill/stats',
+    { format = 'summary', sinceDays = days },
+    function(figures)
+      vim.api.nvim_echo({ { 'midfill: ' .. summary(figures) } }, true, {})
+    end
+  )
+  if not was_sent then return end
   client.ask('midfill/stats', { format = 'html', sinceDays = days }, function(answer)
     open_page(answer.html)
   end)

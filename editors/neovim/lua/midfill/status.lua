@@ -3,6 +3,7 @@
 local client = require('midfill.client')
 local config = require('midfill.config')
 local menu = require('midfill.menu')
+local message = require('midfill.message')
 local switch = require('midfill.switch')
 
 local M = {}
@@ -15,6 +16,21 @@ local SENTENCES = {
     .. 'On: :Midfill enable filetype',
 }
 
+--- Why no server serves the buffer; nil where one does.
+---@return string?
+function M.no_server_reason()
+  if client.of(0) then return end
+  if client.is_starting() then return 'The server is starting.' end
+  local filetype = vim.bo.filetype
+  if filetype == '' then return 'The buffer has no filetype, so no server serves it.' end
+  if vim.fn.executable(client.program()) == 0 then
+    return ('The command "%s" was not found: see :checkhealth midfill'):format(client.program())
+  end
+  local failure = client.failure()
+  if failure then return (failure:gsub('^%l', string.upper)) end
+  return ('No server serves this buffer (filetype %s): see :checkhealth midfill'):format(filetype)
+end
+
 --- Why nothing is shown, as far as the editor knows.
 ---@return string?
 function M.local_reason()
@@ -24,14 +40,8 @@ function M.local_reason()
     return ('Suggestions snooze for %d more min. On: :Midfill enable'):format(minutes)
   end
   if off then return SENTENCES[off] end
-  if not client.of(0) then
-    local filetype = vim.bo.filetype
-    if filetype == '' then return 'The buffer has no filetype, so no server serves it.' end
-    if vim.fn.executable(client.program()) == 0 then
-      return ('The command "%s" was not found: see :checkhealth midfill'):format(client.program())
-    end
-    return ('No server serves this buffer (filetype %s): see :checkhealth midfill'):format(filetype)
-  end
+  local no_server = M.no_server_reason()
+  if no_server then return no_server end
   if menu.hides() then
     return 'A completion menu is open, which hides suggestions (option menu).'
   end
@@ -68,7 +78,7 @@ local function lines_of(answer)
   local lines = {
     ('midfill %s: %s'):format(
       answer.version,
-      answer.message ~= '' and answer.message or answer.kind
+      answer.message ~= '' and message.here(answer.message) or answer.kind
     ),
     'Model: ' .. (model and model.id or 'none; fetch one: :Midfill fetch'),
   }
@@ -84,7 +94,10 @@ local function lines_of(answer)
       )
     )
   end
-  if answer.paused then table.insert(lines, 'Paused in every editor. On: :Midfill resume') end
+  -- A pause that another editor began is not in this server's message yet.
+  if answer.paused and answer.kind ~= 'Inactive' then
+    table.insert(lines, 'Paused in every editor. On: :Midfill resume')
+  end
   local latency = known(answer.lastLatencyMs)
   if latency then table.insert(lines, ('Last suggestion: after %d ms'):format(latency)) end
   local today = known(answer.today)
@@ -137,9 +150,13 @@ function M.why()
     print_lines({ reason })
     return
   end
+  local state = client.status(0)
   local params = { textDocument = { uri = vim.uri_from_bufnr(0) } }
   client.ask('midfill/why', params, function(answer)
-    print_lines({ vim.trim(('%s %s'):format(answer.text, answer.hint or '')) })
+    local text = message.here(vim.trim(('%s %s'):format(answer.text, answer.hint or '')))
+    -- A pause matters more than what the last request met before it.
+    local is_paused = state and state.kind == 'Inactive' and state.message ~= ''
+    print_lines({ is_paused and message.here(state.message) or text })
   end)
 end
 

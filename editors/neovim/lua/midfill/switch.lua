@@ -26,13 +26,19 @@ local function is_enabled_everywhere()
   return everywhere
 end
 
----@param filetype string
+---@param buf integer
 ---@return boolean
-local function is_enabled_for(filetype)
-  local set = config.get().filetypes
+local function is_enabled_for(buf)
+  local filetype = vim.bo[buf].filetype
   if by_filetype[filetype] ~= nil then return by_filetype[filetype] end
-  if set[filetype] ~= nil then return set[filetype] end
-  return set['*'] ~= false
+  local set = config.get().filetypes
+  local wanted = set[filetype]
+  if wanted == nil then wanted = set['*'] end
+  if type(wanted) == 'function' then
+    local ok, answer = pcall(wanted, buf)
+    return not ok or answer ~= false
+  end
+  return wanted ~= false
 end
 
 --- Why there are no suggestions in a buffer; nil where there are.
@@ -43,9 +49,7 @@ function M.off(buf)
   if M.snooze_left_s() > 0 then return 'snoozed' end
   local here = vim.b[buf].midfill_enabled
   if here == false then return 'off here' end
-  if here == nil and not is_enabled_for(vim.bo[buf].filetype) then
-    return 'off for this filetype'
-  end
+  if here == nil and not is_enabled_for(buf) then return 'off for this filetype' end
   if not is_enabled_everywhere() then return 'off' end
 end
 
@@ -73,7 +77,7 @@ function M.toggle(scope)
   if scope == 'buffer' then
     is_on = vim.b.midfill_enabled ~= false
   elseif scope == 'filetype' then
-    is_on = is_enabled_for(vim.bo.filetype)
+    is_on = is_enabled_for(vim.api.nvim_get_current_buf())
   else
     is_on = is_enabled_everywhere() and M.snooze_left_s() == 0
   end
