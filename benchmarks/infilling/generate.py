@@ -25,7 +25,8 @@ from lsp_server.engine.launch import engine_options
 from lsp_server.settings import CompletionSettings, EngineSettings, ModelSettings, Settings
 from lsp_server.types import CompletionRequest, SamplingParams, Snapshot, TokenChunk
 
-# What the language server asks for on a CPU, so that figures do not depend on the machine.
+# What the language server asks for on a CPU where there are no other files, so that figures do not
+# depend on the machine.
 BUDGET = Budget(n_prefix_tokens=768, n_suffix_tokens=192)
 SHOWN_MAX_TOKENS = 96
 _LEAVE_TIMEOUT_S = 20

@@ -21,7 +21,7 @@ from lsp_server.positions import split_lines
 from lsp_server.postprocess.shape import Shaper
 from lsp_server.types import SamplingParams, Snapshot, TokenChunk
 
-# The language server's own values on a CPU.
+# The language server's own values on a CPU, for the open file.
 BUDGET = Budget(n_prefix_tokens=768, n_suffix_tokens=192)
 SAMPLING = SamplingParams(max_tokens=96)
 MAX_LINES = 12
