@@ -120,33 +120,40 @@ def choose(
     chosen: dict[str, list[Snippet]] = {}
     dropped: list[Dropped] = []
     n_left = n_tokens
-    n_new = n_new_tokens = 0
+    new: dict[tuple[str, str], int] = {}
     for snippet in _candidates(ranked, before):
         lines = _snippet_lines(snippet.text)
         beside = chosen.get(snippet.path, [])
-        cost = estimate_tokens(snippet.text) + (0 if beside else _FILE_TOKENS)
+        covered = [other for other in beside if _says_all(snippet, other)]
+        kept = [other for other in beside if other not in covered]
+        cost = _cost([snippet], kept)
+        n_room = n_left + _cost(covered, kept)
         is_new = _key(snippet) not in stayed
         if len(lines & known) > _KNOWN_SHARE * len(lines):
             reason = "already_shown"
-        elif any(_overlap(snippet, other) for other in beside):
+        elif is_new and any(_says_all(other, snippet) for other in before):
+            reason = "already_shown"  # by one that stays
+        elif any(_overlap(snippet, other) for other in kept):
             reason = "overlaps"
         elif cost > _MAX_SHARE * n_tokens and snippet.origin != "pinned":
             reason = "too_long"
-        elif cost > n_left:
+        elif cost > n_room:
             reason = "no_room"
         elif (
             is_new
             and allowance is not None
-            and n_new >= allowance.n_least
-            and n_new_tokens + cost > allowance.n_tokens
+            and len(new) >= allowance.n_least
+            and sum(new.values()) + cost > allowance.n_tokens
         ):
             reason = "not_yet"
         else:
-            n_left -= cost
+            n_left = n_room - cost
             if is_new:
-                n_new += 1
-                n_new_tokens += cost
-            chosen.setdefault(snippet.path, []).append(snippet)
+                new[_key(snippet)] = cost
+            for other in covered:
+                new.pop(_key(other), None)
+                dropped.append(Dropped(snippet=other, reason="already_shown"))
+            chosen[snippet.path] = [*kept, snippet]
             known |= lines
             continue
         dropped.append(Dropped(snippet=snippet, reason=reason))
@@ -154,7 +161,7 @@ def choose(
         snippets=tuple(_in_order(chosen, stayed)),
         dropped=tuple(dropped),
         n_tokens=n_tokens - n_left,
-        n_new_tokens=n_new_tokens,
+        n_new_tokens=sum(new.values()),
     )
 
 
@@ -186,6 +193,23 @@ def _in_order(
 def _key(snippet: Snippet) -> tuple[str, str]:
     # Not by its place: typing above it moves that, and the prompt stays as it is.
     return snippet.path, snippet.text
+
+
+def _cost(snippets: Sequence[Snippet], beside: Sequence[Snippet]) -> int:
+    """Estimated tokens of some snippets of a file, and of its name where nothing else is of it."""
+    name = _FILE_TOKENS if snippets and not beside else 0
+    return name + sum(estimate_tokens(snippet.text) for snippet in snippets)
+
+
+def _says_all(snippet: Snippet, other: Snippet) -> bool:
+    """Whether a snippet shows all lines that another one of its file does.
+
+    So does the text of a place to which an outline of it was chosen before.
+    """
+    if snippet.path != other.path:
+        return False
+    theirs = _snippet_lines(other.text)
+    return bool(theirs) and theirs <= _snippet_lines(snippet.text)
 
 
 def _overlap(a: Snippet, b: Snippet) -> bool:

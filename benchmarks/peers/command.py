@@ -20,11 +20,13 @@ from benchmarks.peers.cody_local import CodyLocal
 from benchmarks.peers.continue_dev import Continue
 from benchmarks.peers.findings import PeerWalk, findings
 from benchmarks.peers.llama_vim import LlamaVim
-from benchmarks.peers.plain import FileOnly, Midfill
+from benchmarks.peers.plain import FileOnly, Midfill, MidfillWorkspace
 from benchmarks.peers.run import Asked, Maker, ask_all, by_file, keys
 from benchmarks.peers.tabby import Tabby
 from benchmarks.records import RunFile
 from benchmarks.replay.types import SuffixMode
+from context.related import Wanted
+from lsp_server.completion.asking import CPU_BUDGET
 from lsp_server.errors import UsageError
 
 _LIMIT = 300
@@ -32,7 +34,10 @@ _MODES: tuple[SuffixMode, ...] = get_args(SuffixMode)
 
 # By name, in the order in which they are asked.
 STRATEGIES: dict[str, Maker] = {
-    "midfill": lambda _count, _seed: Midfill(),
+    "midfill": lambda _count, _seed: MidfillWorkspace(
+        Wanted(n_tokens=CPU_BUDGET.n_context_tokens), "midfill", is_late=True
+    ),
+    "midfill-file": lambda _count, _seed: Midfill(),
     "file-only": lambda count, _seed: FileOnly(count),
     "llama.vim": lambda count, seed: LlamaVim(count, seed=seed),
     "continue": lambda count, _seed: Continue(count),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from context.budget import estimate_tokens
 from context.rank import Allowance, Chosen, choose, fuse
 from context.types import Snippet
 
@@ -52,6 +53,32 @@ def test_what_is_shown_already_is_dropped() -> None:
     chosen = choose([A, B, inner], 500, shown="class X:\n    def alpha(one): ...\n")
     assert [s.path for s in chosen.snippets] == ["b.py"]
     assert {d.reason for d in chosen.dropped} == {"already_shown", "overlaps"}
+
+
+def test_the_text_of_a_place_stands_for_an_outline_of_it() -> None:
+    """Whichever was found first; and it is no news at the next request."""
+    outline = Snippet(
+        path="a.py",
+        start_byte=20,
+        end_byte=90,
+        text="def alpha(one):\n    ...",
+        origin="x",
+        score=2.0,
+    )
+    text = "count = 1\n\n\ndef alpha(one):\n    return one + count\n"
+    place = snippet("a.py", 0, text, score=1.0)
+    room = 2 * estimate_tokens(text) + 20
+    for ranked in ([outline, place], [place, outline]):
+        chosen = choose(ranked, room, shown="")
+        assert chosen.snippets == (place,)
+        assert [(d.snippet, d.reason) for d in chosen.dropped] == [(outline, "already_shown")]
+        assert chosen.n_new_tokens == chosen.n_tokens
+    again = choose(
+        [outline, place], room, shown="", before=(place,), allowance=Allowance(n_tokens=0)
+    )
+    assert again.snippets == (place,)
+    assert again.n_new_tokens == 0
+    assert again.settled
 
 
 def test_what_stayed_keeps_its_place() -> None:
