@@ -5,12 +5,14 @@ from __future__ import annotations
 from benchmarks.peers.plain import Midfill, MidfillWorkspace
 from benchmarks.peers.run import Maker
 from context.related import WEIGHTS, Wanted
+from lsp_server.completion.asking import CPU_BUDGET
 
 FULL = "full"
 FILE = "open file only"
 LATE = "a line late"
-DEFAULT_TOKENS = 512
-_BUDGETS = (256, 1024)
+# As the language server does on a CPU.
+DEFAULT_TOKENS = CPU_BUDGET.n_context_tokens
+_BUDGETS = (128, 512, 1024)
 
 
 def variants(n_tokens: int = DEFAULT_TOKENS) -> dict[str, Maker]:
