@@ -126,8 +126,7 @@ def test_a_missing_server_is_installed_after_consent(
     wait_until(lambda: "Ready" in window.status(), window.status, 60.0)
     assert installs.read_text() == 2 * line
     window.focus_end()
-    window.type("def f(a, b):")
-    window.press("Enter")
+    window.type("def f(a, b):\n    ")
     wait_until(lambda: window.ghost() == "return a + b", "ghost text", 30.0)
 
 
@@ -155,8 +154,7 @@ def test_nothing_of_an_untrusted_workspace_is_run(
     wait_until(lambda: "Ready" in window.status(), window.status, 60.0)
     wait_until(lambda: "Restricted: the workspace is not trusted" in window.status(), "the state")
     window.focus_end()
-    window.type("def f(a, b):")
-    window.press("Enter")
+    window.type("def f(a, b):\n    ")
     wait_until(lambda: window.ghost() == "return a + b", "ghost text", 30.0)
     assert not starts.exists()
     assert window.notifications() == []

@@ -51,6 +51,9 @@ USER_SETTINGS: dict[str, Any] = {
     "editor.minimap.enabled": False,
     "files.autoSave": "afterDelay",
     "files.autoSaveDelay": 100,
+    # The editor indents by what it knows of the text so far, which on a busy machine is too little.
+    "editor.autoIndent": "none",
+    "editor.autoClosingBrackets": "never",
     "editor.trimAutoWhitespace": False,
     "git.enabled": False,
 }

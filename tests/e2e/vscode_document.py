@@ -14,7 +14,7 @@ from tests.conftest import midfill_command
 from tests.e2e.vscode import wait_until
 from tests.e2e.vscode_window import VSCodeWindow
 
-N_SESSION = 20
+N_SESSION = 200
 GROWING = ["total = 0", "\n    for n in a:", "\n        total += n", "\n    return total / b"]
 LINES = "first = a\n    second = b\n    return first"
 _LETTERS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
@@ -77,8 +77,7 @@ class Document:
 
     def ask(self, head: str, ghost: str) -> None:
         """Type the head of a function and wait for its ghost text."""
-        self.window.type(head, delay_ms=5)
-        self.window.press("Enter")
+        self.window.type(f"{head}\n    ", delay_ms=5)
         self.wait_for_ghost(ghost)
 
     def wait_for_ghost(self, text: str) -> None:

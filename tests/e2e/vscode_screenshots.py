@@ -87,9 +87,7 @@ def main() -> int:
 def _pictures(window: VSCodeWindow, target: Path, project: Path) -> None:
     window.page.keyboard.press("Control+b")
     window.focus_end()
-    head = _HEAD.partition("\n")[0]
-    window.type(head)
-    window.press("Enter")
+    window.type(_HEAD)
     wait_until(lambda: window.ghost().startswith(_PIECES[0]), "the first piece")
     _save(window, target / "growing.png")
     whole = "".join(_PIECES).replace("\n", "")
@@ -121,13 +119,12 @@ def _use(window: VSCodeWindow, project: Path) -> None:
     file.write_text("")
     window.open(file)
     for n in range(12):
-        window.type(f"def part{n}(numbers):", delay_ms=5)
-        window.press("Enter")
+        window.type(f"def part{n}(numbers):\n    ", delay_ms=5)
         wait_until(lambda: window.ghost() == f"return numbers[{n}:]", "ghost text")  # noqa: B023
         window.press(("Tab", "Tab", "Escape", "Control+ArrowRight")[n % 4])
         wait_until(lambda: window.ghost() != f"return numbers[{n}:]", "its end")  # noqa: B023
-        for key in ("Control+End", "Enter", "Home", "Home", "Shift+End", "Delete"):
-            window.press(key)
+        window.press("Control+End")
+        window.press("Enter")
     window.run("View: Close All Editors")
 
 

@@ -181,13 +181,14 @@ class VSCodeWindow:
         """Choose from a list that a key opens; one that closes again by itself is opened anew.
 
         The list goes as soon as something else gets the focus, such as a message that comes up.
+        What is wanted need not be its first row.
         """
         for is_last in (False, False, True):
             self.press(key)
             try:
                 self.page.fill(".quick-input-widget input", text, timeout=_PICK_TIMEOUT_MS)
-                self.page.wait_for_selector(
-                    f".quick-input-list .monaco-list-row:has-text('{row}')",
+                self.page.click(
+                    f".quick-input-list .monaco-list-row:has(:text-is('{row}'))",
                     timeout=_PICK_TIMEOUT_MS,
                 )
             except PlaywrightTimeoutError:
@@ -195,7 +196,6 @@ class VSCodeWindow:
                     raise
                 self.press("Escape")
             else:
-                self.press("Enter")
                 return
 
     def open(self, file: Path) -> None:
