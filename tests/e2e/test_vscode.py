@@ -322,7 +322,9 @@ def test_the_real_model_suggests(
     window.focus_end()
     accepted = document.counts()["accepted"]
     window.type("\n    ")
-    ghost = wait_until(window.ghost, "ghost text", _REAL_TIMEOUT_S)
+    # Told once the answer is whole.
+    wait_until(lambda: "Last suggestion after" in window.status(), "an answer", _REAL_TIMEOUT_S)
+    ghost = wait_until(window.ghost, "ghost text")
     window.press("Tab")
     wait_until(lambda: document.counts()["accepted"] == accepted + 1, "the accept in the log")
     head = f"{before}\n    "
