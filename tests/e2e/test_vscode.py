@@ -27,6 +27,7 @@ folder.mkdir(exist_ok=True)
 (folder / "config.toml").write_text('model.id = "{_MODEL}"')
 os.environ["MIDFILL_CONFIG_DIR"] = str(folder)
 os.environ["MIDFILL_CACHE_DIR"] = {{cache!r}}
+os.environ["MIDFILL_RUNTIME_DIR"] = {{runtime!r}}
 from lsp_server import cli
 sys.exit(cli.main())
 """
@@ -310,10 +311,12 @@ def test_a_file_is_pinned_and_banned_from_the_explanation(document: Document) ->
 
 @pytest.mark.model
 def test_the_real_model_suggests(
-    document: Document, use_server: UseServer, default_model_cache: Path
+    document: Document, use_server: UseServer, default_model_cache: Path, private_folders: Path
 ) -> None:
     """In a file of Python the default model's ghost text is taken with Tab and counted."""
-    use_server(_REAL.format(python=sys.executable, cache=str(default_model_cache)))
+    # Its engine is one of this test, and ends with it.
+    folders = {"cache": str(default_model_cache), "runtime": str(private_folders)}
+    use_server(_REAL.format(python=sys.executable, **folders))
     window = document.window
     wait_until(lambda: f"Model: {_MODEL}" in window.status(), window.status, _REAL_TIMEOUT_S)
     before = _SOURCE.read_text().rstrip()
