@@ -236,3 +236,35 @@ def test_other_suggestions_are_gone_through(edit: EditPython) -> None:
     editor.wait_until(lambda: editor.line == f"    {seen[2]}", "the accepted text")
     editor.wait_until(lambda: [e for e in read_events() if isinstance(e, Accepted)], "the event")
     assert [e.n_chars for e in read_events() if isinstance(e, Accepted)] == [len("grey = r")]
+
+
+def test_other_suggestions_may_be_asked_for_while_it_grows(edit: EditPython) -> None:
+    """The rest of the answer that comes meanwhile does not take their place."""
+    reply = {"after": "(r, g, b):\n    ", "text": "grey = r"}
+    editor = edit(reply, text=HEAD)
+    editor.lua(
+        """
+        local client = vim.lsp.get_clients()[1]
+        local original = client.request
+        client.request = function(self, method, params, on_answer, ...)
+          if method == 'textDocument/inlineCompletion' then
+            return original(self, method, params, function(err, result)
+              _G.answer = function() on_answer(err, result) end
+            end, ...)
+          elseif method == 'midfill/alternatives' then
+            local items = vim.deepcopy(require('midfill.complete').visible().items)
+            table.insert(items, vim.deepcopy(items[1]))
+            items[2].insertText = 'grey = g'
+            answer()
+            on_answer(nil, { items = items })
+            return true, 1000
+          end
+          return original(self, method, params, on_answer, ...)
+        end
+        """
+    )
+    editor.input(NEW_LINE)
+    editor.wait_until(lambda: editor.lua("return answer ~= nil"), "the answer")
+    editor.wait_until(lambda: editor.ghost() == "grey = r", "what came before it")
+    editor.input("<M-]>")
+    editor.wait_until(lambda: editor.ghost() == "grey = g 2/2", "the other suggestion")

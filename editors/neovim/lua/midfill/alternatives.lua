@@ -23,12 +23,16 @@ local function turn(shown, step)
   complete.show(shown)
 end
 
----@param shown midfill.Suggestion
+---@param asked_for midfill.Suggestion
 ---@param place midfill.Place
 ---@param items lsp.InlineCompletionItem[]
 ---@param step integer
-local function take(shown, place, items, step)
-  if complete.visible() ~= shown or #items == 0 then return end
+local function take(asked_for, place, items, step)
+  local shown = complete.visible()
+  if not shown or #items == 0 then return end
+  -- The rest of its answer may have come meanwhile, which makes it another object.
+  local id = shown:id()
+  if shown ~= asked_for and (not id or id ~= asked_for:id()) then return end
   local rest = shown:rest()
   local fresh = suggestion.new(shown.client, place, items)
   if not rest or not fresh:rest() then return end
