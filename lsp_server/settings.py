@@ -166,7 +166,7 @@ class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         enabled: off indexes nothing and shows nothing but the open file.
-        n_tokens: prompt budget for other files; 0 chooses by engine: 256 on a CPU, 4,096 on a GPU.
+        n_tokens: prompt budget for other files; 0 chooses by engine: none on a CPU, 4,096 on a GPU.
         n_new_tokens: so much of it may be new when a suggestion is asked for; the rest comes in
             pauses. 0 chooses what this machine evaluates in a tenth of a second.
         pin: files whose beginning is in every prompt, relative to the workspace's folder.

@@ -5,13 +5,12 @@ from __future__ import annotations
 from benchmarks.peers.plain import Midfill, MidfillWorkspace
 from benchmarks.peers.run import Maker
 from context.related import WEIGHTS, Wanted
-from lsp_server.completion.asking import CPU_BUDGET
 
 FULL = "full"
 FILE = "open file only"
 LATE = "a line late"
-# As the language server does on a CPU.
-DEFAULT_TOKENS = CPU_BUDGET.n_context_tokens
+# What a CPU can carry.
+DEFAULT_TOKENS = 256
 _BUDGETS = (128, 512, 1024)
 
 

@@ -15,6 +15,7 @@ from typing import Any, get_args
 from rich.console import Console
 
 from benchmarks import options
+from benchmarks.context.variants import DEFAULT_TOKENS
 from benchmarks.corpus import fresh, order
 from benchmarks.peers.cody_local import CodyLocal
 from benchmarks.peers.continue_dev import Continue
@@ -26,7 +27,6 @@ from benchmarks.peers.tabby import Tabby
 from benchmarks.records import RunFile
 from benchmarks.replay.types import SuffixMode
 from context.related import Wanted
-from lsp_server.completion.asking import CPU_BUDGET
 from lsp_server.errors import UsageError
 
 _LIMIT = 300
@@ -34,10 +34,10 @@ _MODES: tuple[SuffixMode, ...] = get_args(SuffixMode)
 
 # By name, in the order in which they are asked.
 STRATEGIES: dict[str, Maker] = {
-    "midfill": lambda _count, _seed: MidfillWorkspace(
-        Wanted(n_tokens=CPU_BUDGET.n_context_tokens), "midfill", is_late=True
+    "midfill": lambda _count, _seed: Midfill(),
+    "midfill-workspace": lambda _count, _seed: MidfillWorkspace(
+        Wanted(n_tokens=DEFAULT_TOKENS), is_late=True
     ),
-    "midfill-file": lambda _count, _seed: Midfill(),
     "file-only": lambda count, _seed: FileOnly(count),
     "llama.vim": lambda count, seed: LlamaVim(count, seed=seed),
     "continue": lambda count, _seed: Continue(count),

@@ -20,9 +20,9 @@ _N_PREFIX_TOKENS, _N_SUFFIX_TOKENS = 768, 256
 
 
 class Midfill:
-    """The prompt that the language server builds where there are no other files."""
+    """The prompt that the language server builds on a CPU."""
 
-    name = "midfill-file"
+    name = "midfill"
     writes_indent = False
 
     def prompt(self, state: EditorState) -> Prompt:

@@ -11,8 +11,8 @@ from lsp_server.types import SamplingParams
 
 # Prompt budgets and longest suggestion where the settings leave them open: a CPU evaluates some
 # 200 prompt tokens a second, a GPU several thousand. What is chosen of other files changes from
-# line to line and is evaluated in pauses: a few snippets keep a CPU from working all the time.
-CPU_BUDGET = Budget(n_prefix_tokens=768, n_suffix_tokens=192, n_context_tokens=256)
+# line to line, and all behind it is evaluated again: on a CPU that is left to the user.
+CPU_BUDGET = Budget(n_prefix_tokens=768, n_suffix_tokens=192, n_context_tokens=0)
 GPU_BUDGET = Budget(n_prefix_tokens=3072, n_suffix_tokens=1024, n_context_tokens=4096)
 CPU_MAX_TOKENS, GPU_MAX_TOKENS = 96, 192
 # So long a suggestion may wait for what is new of other files, and so long a piece of work in a
