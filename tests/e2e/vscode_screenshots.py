@@ -129,6 +129,8 @@ def _use(window: VSCodeWindow, project: Path) -> None:
 
 
 def _save(window: VSCodeWindow, path: Path) -> None:
+    window.page.mouse.move(_SIZE[0] / 2, _SIZE[1] - 40)
+    window.page.wait_for_selector(".workbench-hover", state="detached")
     window.page.screenshot(path=str(path))
     with Image.open(path) as image:
         small = image.convert("RGB").quantize(_N_COLOURS, dither=Image.Dither.NONE)
