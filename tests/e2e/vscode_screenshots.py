@@ -64,6 +64,7 @@ def main() -> int:
     file = project / "figures.py"
     file.write_text(_SOURCE)
     settings = {"workbench.colorTheme": "Default Dark Modern", "editor.fontSize": 14}
+    settings["workbench.reduceMotion"] = "on"
     try:
         with (
             sync_playwright() as playwright,
@@ -129,7 +130,8 @@ def _use(window: VSCodeWindow, project: Path) -> None:
 
 
 def _save(window: VSCodeWindow, path: Path) -> None:
-    window.page.mouse.move(_SIZE[0] / 2, _SIZE[1] - 40)
+    # Nothing is shown on hover in the empty part of the status bar.
+    window.page.mouse.move(_SIZE[0] / 3, _SIZE[1] - 15)
     window.page.wait_for_selector(".workbench-hover", state="detached")
     window.page.screenshot(path=str(path))
     with Image.open(path) as image:
