@@ -290,6 +290,7 @@ export class Session implements vscode.Disposable {
   /** Say once that a larger model is worth its download; the menu goes on to say so. */
   private async offerLarger(): Promise<void> {
     const { larger } = this.status ?? {};
+    setContext("hasLarger", !!larger);
     if (larger) {
       const text = `midfill: ${larger.id} is worth a try (${prospect(larger)}). It is measured once it is fetched, and used if it is fast enough.`;
       await this.messages.once(`larger.${larger.id}`, text, { "Fetch It": () => this.fetchLarger() }, vscode.window.showInformationMessage);
