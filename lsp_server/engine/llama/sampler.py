@@ -116,11 +116,12 @@ class Sampler:
         """
         self._cool_down()
         self._n_picked += 1
-        near = logits[self._near(logits)]
+        ids = self._near(logits)
+        near = logits[ids]
         if len(banned):
             logits = logits.copy()
             logits[banned] = -np.inf
-        ids = self._near(logits)
+            ids = self._near(logits)
         token = self._apply(ids, logits[ids])
         llama_cpp.llama_sampler_accept(self._chain, token)
         return picked(token, float(logits[token]), near)

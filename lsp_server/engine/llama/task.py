@@ -169,7 +169,8 @@ class Task:
             return "length"
         if wanted := self._healing.wanted:
             fitting = self._llama.tokenizer.vocabulary.fitting(wanted)
-            fitting = np.setdiff1d(fitting, self._detours.banned(wanted))
+            if len(banned := self._detours.banned(wanted)):
+                fitting = np.setdiff1d(fitting, banned)
             if not len(fitting):
                 return "stop"
             pick = self._llama.best_among(fitting, index)
