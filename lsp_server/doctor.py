@@ -341,8 +341,11 @@ def _placement_check(status: EngineStatus, placement: PlacementStatus, resolved:
 
 
 def _flash_check(status: EngineStatus, *, wanted: str) -> Check:
-    ok = status.flash_attention or wanted == "off"
-    off = "off, as set" if wanted == "off" else "off: this build or model lacks it"
+    on_cpu = wanted == "auto" and not status.n_gpu_layers
+    ok = status.flash_attention or wanted == "off" or on_cpu
+    off = "off: this build or model lacks it"
+    if ok:
+        off = "off: on a CPU it is slower" if on_cpu else "off, as set"
     return Check(
         name="flash attention",
         outcome="ok" if ok else "warning",

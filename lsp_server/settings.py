@@ -58,7 +58,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
             instead of being evaluated again.
         n_gpu_layers: -1 is as many as fit, when there is a GPU and a build that can use it.
         n_threads: 0 is every physical core that this process may use.
-        flash_attention: ``auto``, ``on`` or ``off``.
+        flash_attention: ``auto`` (off on a CPU), ``on`` or ``off``.
         speculation: whether tokens are guessed from the prompt and checked several at once;
             ``auto`` where that was measured to be faster.
         split_mode: over several GPUs: ``auto`` (only what is too large for one), ``none``,

@@ -24,7 +24,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         move_kv: whether text that stands elsewhere in a new prompt is moved in the KV cache.
         n_gpu_layers: layers on the GPU; -1 is all of them when there is a GPU.
         n_threads: CPU threads; 0 is every core this process may use.
-        flash_attention: ``auto``, ``on`` or ``off``.
+        flash_attention: ``auto`` (off on a CPU), ``on`` or ``off``.
         speculation: whether tokens are guessed from the prompt and checked several at once;
             ``auto`` where that was measured to be faster.
         split_mode: how a model is split over several GPUs; ``auto`` splits what is too large

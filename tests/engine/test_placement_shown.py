@@ -132,8 +132,28 @@ def test_layers_that_were_asked_for_without_a_gpu(monkeypatch: pytest.MonkeyPatc
     )  # fmt: skip
     check = _placement_check(status, on_cpu, load(command_line={"engine": {"n_gpu_layers": 20}}))
     assert "Reinstall llama-cpp-python" in check.hint
-    assert _flash_check(status, wanted="auto").outcome == "warning"
-    assert _flash_check(status, wanted="off").outcome == "ok"
+
+
+@pytest.mark.parametrize(
+    ("n_gpu_layers", "wanted", "outcome", "detail"),
+    [
+        (0, "auto", "ok", "off: on a CPU it is slower"),
+        (0, "off", "ok", "off, as set"),
+        (0, "on", "warning", "off: this build or model lacks it"),
+        (9, "auto", "warning", "off: this build or model lacks it"),
+    ],
+)
+def test_flash_attention_that_is_off(
+    n_gpu_layers: int, wanted: str, outcome: str, detail: str
+) -> None:
+    """It is a warning only where it was asked for, or would help."""
+    status = EngineStatus(
+        pid=1, version="", state="ready", model="", model_path="", backend="",
+        n_gpu_layers=n_gpu_layers, flash_attention=False, n_ctx=1, n_threads=1, slots=(),
+        n_clients=0, n_waiting=0, n_served=0, rss_bytes=0, uptime_s=0, idle_exit_s=0,
+    )  # fmt: skip
+    check = _flash_check(status, wanted=wanted)
+    assert (check.outcome, check.detail) == (outcome, detail)
 
 
 def test_places_in_words() -> None:

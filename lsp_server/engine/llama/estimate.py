@@ -37,7 +37,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
         split_mode: over GPUs; ``none`` puts everything on ``main_gpu``.
         tensor_split: shape (n_gpus,); share of each GPU when split.
         main_gpu: index of a GPU.
-        flash_attention: ``auto`` leaves it to llama.cpp, by device.
+        flash_attention: ``auto`` leaves it to llama.cpp.
         n_threads: CPU threads.
         use_mmap: whether the file is mapped; None leaves it to llama.cpp, by device.
         use_mlock: whether the weights are locked in memory.

@@ -23,9 +23,12 @@ from lsp_server.models.cores import physical_cores
 from lsp_server.models.shape import ModelShape, shape_of
 
 _KV_TYPES = {"f16": llama_cpp.GGML_TYPE_F16, "q8_0": llama_cpp.GGML_TYPE_Q8_0}
-_FLASH_AUTO = llama_cpp.LLAMA_FLASH_ATTN_TYPE_AUTO
-_FLASH_ON = llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED
-_FLASH_OFF = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
+# With AUTO llama.cpp finds out whether the device has it for the model.
+_FLASH = {
+    "auto": llama_cpp.LLAMA_FLASH_ATTN_TYPE_AUTO,
+    "on": llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED,
+    "off": llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED,
+}
 
 
 class Loaded(NamedTuple):
@@ -225,25 +228,12 @@ def make_context(
     params.kv_unified = True
     params.n_threads = params.n_threads_batch = placement.n_threads
     params.type_k, params.type_v = _KV_TYPES[placement.type_k], _KV_TYPES[placement.type_v]
-    for flash in _flash_attempts(placement):
-        log.lines.clear()
-        params.flash_attn_type = flash
-        if context := llama_cpp.llama_init_from_model(model, params):
-            return context, flash != _FLASH_OFF and not _switched_off(log)
-        if log.lacks_memory():
-            break
-    return None
-
-
-def _flash_attempts(placement: Placement) -> tuple[int, ...]:
-    """What to ask llama.cpp for.
-
-    The CPU back end has flash attention for nearly every model. On a GPU llama.cpp finds out
-    whether the device has it for this model, and switches it off instead of slowing down.
-    """
-    if placement.flash_attention == "auto":
-        return (_FLASH_AUTO,) if placement.n_gpu_layers else (_FLASH_ON, _FLASH_OFF)
-    return (_FLASH_ON,) if placement.flash_attention == "on" else (_FLASH_OFF,)
+    params.flash_attn_type = _FLASH[placement.flash_attention]
+    log.lines.clear()
+    context = llama_cpp.llama_init_from_model(model, params)
+    if not context:
+        return None
+    return context, placement.flash_attention != "off" and not _switched_off(log)
 
 
 def _switched_off(log: NativeLog) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import llama_cpp
 import pytest
@@ -308,41 +308,32 @@ def test_a_context_as_placed(params: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("placement", "answers", "expected"),
+    ("wanted", "asked", "refusal", "expected"),
     [
-        (Placement(n_ctx=1), [("on", "")], True),
-        (Placement(n_ctx=1), [("on", "not supported"), ("off", "")], False),
-        (Placement(n_ctx=1), [("on", "failed to allocate")], None),
-        (Placement(n_ctx=1, flash_attention="off"), [("off", "")], False),
-        (Placement(n_ctx=1, flash_attention="on"), [("on", "not supported")], None),
-        (Placement(n_ctx=1, n_gpu_layers=2), [("auto", "")], True),
+        ("auto", llama_cpp.LLAMA_FLASH_ATTN_TYPE_AUTO, "", (1, True)),
+        ("auto", llama_cpp.LLAMA_FLASH_ATTN_TYPE_AUTO, "failed to allocate", None),
+        ("off", llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED, "", (1, False)),
+        ("on", llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED, "", (1, True)),
+        ("on", llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED, "not supported", None),
     ],
 )
 def test_flash_attention(
     monkeypatch: pytest.MonkeyPatch,
-    placement: Placement,
-    answers: list[tuple[str, str]],
-    expected: bool | None,
+    wanted: Literal["auto", "on", "off"],
+    asked: int,
+    refusal: str,
+    expected: tuple[int, bool] | None,
 ) -> None:
-    """It is asked for as set; by itself first with it, but not again for want of memory."""
+    """It is asked for as it is set; without a context there is none."""
     log = FakeLog()
-    names = {
-        llama_cpp.LLAMA_FLASH_ATTN_TYPE_AUTO: "auto",
-        llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED: "on",
-        llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED: "off",
-    }
-    left = list(answers)
 
     def answer(_: Any, given: Any) -> int | None:
-        name, reason = left.pop(0)
-        assert names[given.flash_attn_type] == name
-        log.lines.extend([reason] if reason else [])
-        return None if reason else 1
+        assert given.flash_attn_type == asked
+        log.lines.extend([refusal] if refusal else [])
+        return None if refusal else 1
 
     monkeypatch.setattr(llama_cpp, "llama_init_from_model", answer)
-    made = make_context(1, placement, 1, log)
-    assert left == []
-    assert made == (None if expected is None else (1, expected))
+    assert make_context(1, Placement(n_ctx=1, flash_attention=wanted), 1, log) == expected
 
 
 def test_a_device_without_flash_attention_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
