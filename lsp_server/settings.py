@@ -172,6 +172,9 @@ class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
         pin: files whose beginning is in every prompt, relative to the workspace's folder.
         ban: files that are never shown, as patterns of ``.gitignore``.
         max_files: most files of a workspace that are indexed.
+        n_corpus_tokens: so much of the workspace's text, nearest files first, tells the engine how
+            a line usually goes on there; it costs memory (some 10 MB a million) and no part of the
+            prompt. 0 does without.
         environment: folder of the virtual environment whose packages are shown, relative to the
             workspace's; "" looks for one there, then takes the active one.
     """
@@ -182,6 +185,7 @@ class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
     pin: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
     ban: Annotated[tuple[str, ...], Meta(max_length=1024)] = ()
     max_files: Annotated[int, Meta(ge=1, le=1_000_000)] = 20_000
+    n_corpus_tokens: Annotated[int, Meta(ge=0, le=20_000_000)] = 1_000_000
     environment: str = ""
 
 

@@ -8,6 +8,8 @@ from context.related import WEIGHTS, Wanted
 
 FULL = "full"
 FILE = "open file only"
+NGRAMS = "open file and n-grams"
+WITHOUT = "without n-grams"
 LATE = "a line late"
 # What a CPU can carry.
 DEFAULT_TOKENS = 256
@@ -21,7 +23,11 @@ def variants(n_tokens: int = DEFAULT_TOKENS) -> dict[str, Maker]:
         n_tokens: budget for other files.
     """
     found: dict[str, Maker] = {FULL: _maker(FULL, Wanted(n_tokens=n_tokens))}
-    found[FILE] = lambda _count, _seed: Midfill()
+    found[FILE] = lambda _count, _seed: Midfill(FILE, knows_texts=False)
+    found[NGRAMS] = lambda _count, _seed: Midfill(NGRAMS)
+    found[WITHOUT] = lambda _count, _seed: MidfillWorkspace(
+        Wanted(n_tokens=n_tokens), WITHOUT, knows_texts=False
+    )
     found[LATE] = lambda _count, _seed: MidfillWorkspace(
         Wanted(n_tokens=n_tokens), LATE, is_late=True
     )

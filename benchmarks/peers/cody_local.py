@@ -21,6 +21,7 @@ class CodyLocal:
 
     name = "cody-local"
     writes_indent = False
+    knows_texts = False
 
     def prompt(self, state: EditorState) -> Prompt:
         """See Strategy."""

@@ -64,6 +64,7 @@ class Continue:
 
     name = "continue"
     writes_indent = False
+    knows_texts = False
 
     def __init__(self, count: TokenCounter) -> None:
         self._count = count

@@ -57,6 +57,7 @@ class LlamaVim:
 
     name = "llama.vim"
     writes_indent = True
+    knows_texts = False
 
     def __init__(self, count: TokenCounter, *, seed: int = 1) -> None:
         self._count = count

@@ -20,10 +20,18 @@ _N_PREFIX_TOKENS, _N_SUFFIX_TOKENS = 768, 256
 
 
 class Midfill:
-    """The prompt that the language server builds on a CPU."""
+    """The prompt that the language server builds on a CPU.
 
-    name = "midfill"
+    Args:
+        name: in the table.
+        knows_texts: see Strategy.
+    """
+
     writes_indent = False
+
+    def __init__(self, name: str = "midfill", *, knows_texts: bool = True) -> None:
+        self.name = name
+        self.knows_texts = knows_texts
 
     def prompt(self, state: EditorState) -> Prompt:
         """See Strategy."""
@@ -39,6 +47,7 @@ class FileOnly:
 
     name = "file-only"
     writes_indent = False
+    knows_texts = False
 
     def __init__(self, count: TokenCounter) -> None:
         self._count = count
@@ -64,9 +73,15 @@ class MidfillWorkspace:
     writes_indent = False
 
     def __init__(
-        self, wanted: Wanted, name: str = "midfill-workspace", *, is_late: bool = False
+        self,
+        wanted: Wanted,
+        name: str = "midfill-workspace",
+        *,
+        is_late: bool = False,
+        knows_texts: bool = True,
     ) -> None:
         self.name = name
+        self.knows_texts = knows_texts
         self._wanted = wanted
         self._is_late = is_late
         self._library: object = None

@@ -73,6 +73,7 @@ class Strategy(Protocol):
         name: as in the table.
         writes_indent: on a blank line the prompt ends before the line's indentation, which the
             model then writes; what is there already is cut off its answer.
+        knows_texts: the engine has an n-gram model of the project's files beside the prompt.
     """
 
     @property
@@ -80,6 +81,9 @@ class Strategy(Protocol):
 
     @property
     def writes_indent(self) -> bool: ...
+
+    @property
+    def knows_texts(self) -> bool: ...
 
     def prompt(self, state: EditorState) -> Prompt:
         """The prompt for a cursor position."""

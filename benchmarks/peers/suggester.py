@@ -17,6 +17,7 @@ from context.syntax import SyntaxTree
 from context.types import Budget, FileContext
 from lsp_server.completion.draft import source_file
 from lsp_server.engine.client import EngineClient
+from lsp_server.engine.protocol import NOWHERE, Home
 from lsp_server.positions import split_lines
 from lsp_server.postprocess.shape import Shaper
 from lsp_server.types import SamplingParams, Snapshot, TokenChunk
@@ -55,6 +56,9 @@ class PeerSuggester:
         self._path = ""
         self._lines: list[str] = [""]
         self._tree: SyntaxTree | None = None
+        # Its texts are with the engine.
+        self._told: Library | None = None
+        self._typed = ""
 
     async def start(self, project: Project, library: Library | None = None) -> None:
         """See Suggester.
@@ -73,6 +77,8 @@ class PeerSuggester:
         self._lines = split_lines(text)
         self._tree = None
         self._visits = visits(self._library, path, _unix(text), seed=self._seed)
+        if self._strategy.knows_texts and self._project is not None:
+            await self._tell(str(self._project.root), path, _unix(text))
 
     async def replace(
         self, line: int, column: int, end_line: int, end_column: int, text: str
@@ -106,6 +112,8 @@ class PeerSuggester:
             SAMPLING,
             stop=prompt.stop,
             heal_bytes=prompt.heal_bytes if self._heals else 0,
+            home=self._home(),
+            whole_corpus=True,
         )
         async with contextlib.aclosing(stream):
             async for chunk in stream:
@@ -126,6 +134,24 @@ class PeerSuggester:
 
     async def aclose(self) -> None:
         """See Suggester."""
+
+    def _home(self) -> Home:
+        if not self._strategy.knows_texts or self._project is None:
+            return NOWHERE
+        return Home(corpus=str(self._project.root), path=self._path)
+
+    async def _tell(self, corpus: str, path: str, text: str) -> None:
+        """Have the engine know the project; of the open file what is there of it now."""
+        await self._client.connect()
+        if self._told is not self._library:
+            for name, other in self._library.files.items():
+                self._client.tell(corpus, name, other)
+            self._told = self._library
+        elif self._typed and self._typed != path:
+            # The file before is whole again.
+            self._client.tell(corpus, self._typed, self._library.files[self._typed])
+        self._client.tell(corpus, path, text)
+        self._typed = path
 
     def state(self, line: int, column: int) -> EditorState:
         """What the strategy is given at a cursor position."""

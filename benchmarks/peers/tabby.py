@@ -36,6 +36,7 @@ class Tabby:
 
     name = "tabby"
     writes_indent = False
+    knows_texts = False
 
     def prompt(self, state: EditorState) -> Prompt:
         """See Strategy."""

@@ -120,9 +120,10 @@ class Ahead:
             return
         with contextlib.suppress(MidfillError):
             await self._engine.connect()
-            context, _, prompt = self._prompts.at(spot)
+            gathered = self._prompts.at(spot)
+            context = gathered.context
             shaper = asking.shaper(self._engine.settings.completion, context)
-            stream = self._engine.generate(prompt, lane="prefetch")
+            stream = self._engine.generate(gathered.prompt, lane="prefetch", home=gathered.home)
             generation = self._generations.start(uri, place, stream)
             generation.shaped(0, place.data[place.cursor :], shaper)
             raw = ""

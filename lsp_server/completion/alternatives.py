@@ -203,8 +203,8 @@ class Alternatives:
         settings = self._engine.settings.completion
         until_s = started_s + _PATIENCE * settings.answer_ms / 1000
         read = file, cursor = source_file(request.snapshot, request.line, request.column)
-        context, _, prompt = self._prompts.at(request, read=read)
-        shaper = asking.shaper(settings, context)
+        gathered = self._prompts.at(request, read=read)
+        shaper = asking.shaper(settings, gathered.context)
         context_ms = 1000 * (time.monotonic() - started_s)
         for _ in range(n * _TRIES_EACH):
             if len(others) == n or time.monotonic() > until_s:
@@ -212,7 +212,7 @@ class Alternatives:
             self._ahead.cancel()
             detours = another(wordings)
             draft = self._draft(request, shaper, context_ms, detours)
-            stream = self._engine.generate(prompt, detours=detours)
+            stream = self._engine.generate(gathered.prompt, detours=detours, home=gathered.home)
             generation = Generation(Place(file.data, cursor), stream)
             now_s = time.monotonic()
             # One that goes on and on leaves time for the others.

@@ -9,6 +9,7 @@ from typing import Any
 
 from lsp_server.completion.ahead import Ahead
 from lsp_server.completion.engine_link import PAUSED, EngineLink
+from lsp_server.completion.feed import Feed
 from lsp_server.completion.generations import Generations
 from lsp_server.completion.recording import Recording
 from lsp_server.completion.scheduler import Scheduler
@@ -35,6 +36,7 @@ class Configuration:
         engine: has the settings that hold, and shows how things stand.
         scheduler: its pause.
         workspaces: what is shown of them.
+        feed: begins anew where other files count.
         judge: whether it goes by what was learned.
         generations: other settings would write something else.
         suggestions: their room on disk.
@@ -51,6 +53,7 @@ class Configuration:
         engine: EngineLink,
         scheduler: Scheduler,
         workspaces: Workspaces,
+        feed: Feed,
         judge: Judge,
         generations: Generations,
         suggestions: SuggestionCache,
@@ -65,6 +68,7 @@ class Configuration:
         self._engine = engine
         self._scheduler = scheduler
         self._workspaces = workspaces
+        self._feed = feed
         self._judge = judge
         self._generations = generations
         self._suggestions = suggestions
@@ -110,6 +114,8 @@ class Configuration:
             self.take(kept or {"completion": {}})
             self._workspaces.settings = context
             await self._workspaces.configure(self.resolved.settings.context)
+            if self.resolved.settings.context != context:
+                self._feed.restart()
             self._tell_standing()
             self._engine.wake()
         return problems

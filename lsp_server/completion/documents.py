@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 from lsp_server.completion.ahead import Ahead
 from lsp_server.completion.engine_link import EngineLink
+from lsp_server.completion.feed import Feed
 from lsp_server.completion.recording import Recording
 from lsp_server.completion.rhythm import Rhythm
 from lsp_server.completion.warmup import Spot
-from lsp_server.types import Edit, Snapshot
+from lsp_server.types import Edit, FileMark, Snapshot
 from lsp_server.workspace.workspaces import Workspaces
 
 _MAX_SHORT_LINES = 100
@@ -20,6 +21,7 @@ class Documents:
 
     Args:
         workspaces: where the documents lie.
+        feed: has the engine know their texts.
         engine: is woken before it is asked.
         ahead: prepares the next request.
         rhythm: of the user's keys.
@@ -30,6 +32,7 @@ class Documents:
     def __init__(
         self,
         workspaces: Workspaces,
+        feed: Feed,
         engine: EngineLink,
         ahead: Ahead,
         rhythm: Rhythm,
@@ -38,6 +41,7 @@ class Documents:
         forget: Iterable[Callable[[str], None]],
     ) -> None:
         self._workspaces = workspaces
+        self._feed = feed
         self._engine = engine
         self._ahead = ahead
         self._rhythm = rhythm
@@ -52,6 +56,7 @@ class Documents:
         if tracker := self._recording.tracker:
             tracker.document_opened(snapshot)
         self._workspaces.document(snapshot)
+        self._feed.edited(snapshot)
         self._engine.wake()
         if len(snapshot.lines) <= _MAX_SHORT_LINES:
             self.cursor_at(snapshot, len(snapshot.lines) - 1, 0)
@@ -66,6 +71,7 @@ class Documents:
         if tracker := self._recording.tracker:
             tracker.document_edited(snapshot, edits)
         self._workspaces.edited(snapshot, edits)
+        self._feed.edited(snapshot)
         self._rhythm.key()
 
     def cursor_at(
@@ -80,6 +86,18 @@ class Documents:
         else:
             self._ahead.resting(spot)
 
+    def changed(self, uri: str) -> None:
+        """A file was saved, made, changed or removed."""
+        self._workspaces.changed(uri)
+        self._feed.changed(uri)
+
+    def mark(self, uri: str, mark: FileMark) -> bool:
+        """A file is wanted in every prompt, or in none; False if it is in no folder."""
+        is_known = self._workspaces.mark(uri, mark)
+        if is_known:
+            self._feed.changed(uri)
+        return is_known
+
     def focused(self, uri: str) -> None:
         """The user looks at a document, and may type: have the model loaded."""
         self._engine.wake()
@@ -89,5 +107,6 @@ class Documents:
         if tracker := self._recording.tracker:
             tracker.document_closed(uri)
         self._workspaces.closed(uri)
+        self._feed.changed(uri)
         for forget in self._forget:
             forget(uri)

@@ -14,7 +14,7 @@ from lsp_server.completion import asking
 from lsp_server.engine import pause, spawn
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.launch import adapters, engine_options, tell_change, unmeasured
-from lsp_server.engine.protocol import Detour, Lane, StateChange
+from lsp_server.engine.protocol import NOWHERE, Detour, Home, Lane, StateChange
 from lsp_server.errors import EngineError, EngineRefusedError, MidfillError, ModelError
 from lsp_server.settings import Settings
 from lsp_server.types import OnStatus, SamplingParams, Status, StatusKind, TokenChunk
@@ -32,10 +32,14 @@ class EngineLink:
         settings: which model, and how it is run.
         name: who we are, for the engine's log.
         on_status: called with each new status.
+        at_once: whether a request waits until the engine has read all it was told.
     """
 
-    def __init__(self, settings: Settings, name: str, on_status: OnStatus) -> None:
+    def __init__(
+        self, settings: Settings, name: str, on_status: OnStatus, *, at_once: bool = False
+    ) -> None:
         self.settings = settings
+        self._at_once = at_once
         self._name = name
         self._on_status = on_status
         self._client: EngineClient | None = None
@@ -69,6 +73,20 @@ class EngineLink:
         """
         state = self._client.state if self._client else None
         return asking.allowance(self.settings, state, self._prefill_tokens_per_s, resting=resting)
+
+    @property
+    def pid(self) -> int:
+        """Of the engine's process that was connected last; 0 before there is one."""
+        return self._client.engine_pid if self._client else 0
+
+    def tell(self, corpus: str, path: str, text: str) -> None:
+        """Tell the engine a text of a workspace, see Text.
+
+        Raises:
+            EngineUnavailableError: it died just now.
+        """
+        if self._client is not None:
+            self._client.tell(corpus, path, text)
 
     def find(self) -> EngineClient:
         """The engine's client; while there is no model, each call looks again.
@@ -123,11 +141,13 @@ class EngineLink:
         *,
         lane: Lane = "interactive",
         detours: Sequence[Detour] = (),
+        home: Home = NOWHERE,
     ) -> AsyncGenerator[TokenChunk]:
         """Stream a completion, see EngineClient.
 
         Args:
             prompt: what is completed.
+            home: of the document.
             lane: how urgent it is.
             detours: texts that are not to be written.
         """
@@ -141,6 +161,8 @@ class EngineLink:
             lane=lane,
             adapters=adapters(self.settings),
             detours=detours,
+            home=home,
+            whole_corpus=self._at_once,
         )
 
     def recipe(self, prompt: Prompt) -> tuple[object, ...]:
@@ -154,6 +176,7 @@ class EngineLink:
             asking.heal_bytes(completion, prompt),
             asking.sampling(completion, client.state),
             adapters(self.settings),
+            self.settings.context.n_corpus_tokens > 0,
         )
 
     async def prefill(self, prompt: Prompt) -> None:

@@ -12,7 +12,9 @@ from context.syntax import SyntaxTree
 from context.types import FileContext, Prompt, SourceFile
 from lsp_server.completion.draft import source_file
 from lsp_server.completion.engine_link import EngineLink
+from lsp_server.completion.feed import Feed
 from lsp_server.completion.warmup import Spot
+from lsp_server.engine.protocol import Home
 from lsp_server.errors import MidfillError
 from lsp_server.types import CompletionRequest
 from lsp_server.workspace.workspaces import Found, Workspaces
@@ -29,11 +31,13 @@ class Gathered(NamedTuple):
         context: of the open file.
         found: of other files.
         prompt: of both.
+        home: of the document.
     """
 
     context: FileContext
     found: Found
     prompt: Prompt
+    home: Home
 
 
 class Prompts:
@@ -42,14 +46,21 @@ class Prompts:
     Args:
         engine: that they are made for.
         workspaces: where the documents lie.
+        feed: has the engine know their texts.
         at_once: whether all that other files give is in the first prompt, however long that takes.
     """
 
     def __init__(
-        self, engine: EngineLink, workspaces: Workspaces, *, at_once: bool = False
+        self,
+        engine: EngineLink,
+        workspaces: Workspaces,
+        feed: Feed,
+        *,
+        at_once: bool = False,
     ) -> None:
         self._engine = engine
         self._workspaces = workspaces
+        self._feed = feed
         self._at_once = at_once
         self._trees: OrderedDict[str, SyntaxTree] = OrderedDict()
 
@@ -83,7 +94,8 @@ class Prompts:
         found = self._workspaces.related(
             file, tree, cursor, context, 0 if alone else self.n_context_tokens, allowance
         )
-        return Gathered(context, found, fim.build_prompt(context, elsewhere=found.elsewhere))
+        prompt = fim.build_prompt(context, elsewhere=found.elsewhere)
+        return Gathered(context, found, prompt, self._feed.home(snapshot.uri))
 
     async def evaluate_ahead(self, spot: Spot, *, resting: bool) -> bool:
         """Evaluate the prompt of a spot; trouble is told by the request that meets it.

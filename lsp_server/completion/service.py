@@ -18,6 +18,7 @@ from lsp_server.completion.configuration import Configuration, Load
 from lsp_server.completion.documents import Documents
 from lsp_server.completion.draft import Account, Draft, Explanation, source_file
 from lsp_server.completion.engine_link import PAUSED, EngineLink
+from lsp_server.completion.feed import Feed
 from lsp_server.completion.feedback import Feedback
 from lsp_server.completion.generations import Generations
 from lsp_server.completion.learner import Learner
@@ -81,10 +82,13 @@ class CompletionService:
         self._one_shot = one_shot
         self._recording = recording or Recording()
         settings = resolved.settings
-        self._engine = EngineLink(settings, client_name, lambda status: self.on_status(status))
+        self._engine = EngineLink(
+            settings, client_name, lambda status: self.on_status(status), at_once=one_shot
+        )
         self._scheduler = Scheduler(settings.completion.debounce_ms)
         self._workspaces = Workspaces(settings.context, at_once=one_shot)
-        self._prompts = Prompts(self._engine, self._workspaces, at_once=one_shot)
+        self._feed = Feed(self._engine, self._workspaces)
+        self._prompts = Prompts(self._engine, self._workspaces, self._feed, at_once=one_shot)
         self._rhythm = Rhythm()
         self._rejections = Rejections()
         self._judge = Judge(scorer.load(own=settings.completion.learn))
@@ -115,6 +119,7 @@ class CompletionService:
             engine=self._engine,
             scheduler=self._scheduler,
             workspaces=self._workspaces,
+            feed=self._feed,
             judge=self._judge,
             generations=self._generations,
             suggestions=self._suggestions,
@@ -140,6 +145,7 @@ class CompletionService:
 
         documents = Documents(
             self._workspaces,
+            self._feed,
             self._engine,
             self._ahead,
             self._rhythm,
@@ -154,10 +160,10 @@ class CompletionService:
         self.document_opened, self.document_edited = documents.opened, documents.edited
         self.document_closed = documents.closed
         self.cursor_at, self.focused = documents.cursor_at, documents.focused
+        self.file_changed, self.mark_file = documents.changed, documents.mark
 
         self.open_folders, self.close_folders = self._workspaces.open, self._workspaces.leave
-        self.indexed, self.file_changed = self._workspaces.ready, self._workspaces.changed
-        self.mark_file, self.marked_files = self._workspaces.mark, self._workspaces.marked
+        self.indexed, self.marked_files = self._workspaces.ready, self._workspaces.marked
         self.may_keep_text = self._workspaces.counts
 
     @property
@@ -211,6 +217,7 @@ class CompletionService:
         self._learner.cancel()
         await self._generations.aclose()
         await self._suggestions.aclose()
+        await self._feed.aclose()
         await self._workspaces.aclose()
         await self._engine.aclose()
         await self._recording.aclose()
@@ -265,8 +272,10 @@ class CompletionService:
         if skip := self._gate(request.snapshot):
             return skip
         await self._engine.connect()
-        if self._one_shot and self._prompts.n_context_tokens:
-            await self._workspaces.ready()
+        if self._one_shot:
+            await self._feed.told(request.snapshot.uri)
+            if self._prompts.n_context_tokens:
+                await self._workspaces.ready()
 
         started_s = time.monotonic()
         read = file, cursor = source_file(request.snapshot, request.line, request.column)
@@ -289,7 +298,7 @@ class CompletionService:
         def begin() -> AsyncGenerator[TokenChunk]:
             # Of a stream that turned out to say something else only the open file was asked about.
             whole = self._prompts.at(request, read=read) if is_known else gathered
-            return self._engine.generate(whole.prompt, detours=detours)
+            return self._engine.generate(whole.prompt, detours=detours, home=whole.home)
 
         writing = self._begin(request, gathered, source, context_ms, detours)
         answer_by_s = (request.received_s or started_s) + self._settings.answer_ms / 1000

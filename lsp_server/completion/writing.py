@@ -76,12 +76,12 @@ class Writing(NamedTuple):
 
     def evidence(self) -> Evidence:
         """What its score is made of."""
-        context, found, _ = self.gathered
+        context, found = self.gathered.context, self.gathered.found
         return self.draft.evidence(context, found.chosen, self.past, self.source.n_typed_chars)
 
     def explanation(self) -> Explanation:
         """What went into it."""
-        context, found, prompt = self.gathered
+        context, found, prompt, _ = self.gathered
         made_of = self.evidence() if self.draft.text else None
         return self.draft.explain(
             context, found.chosen, prompt, made_of, self.verdict.p, self.verdict.least

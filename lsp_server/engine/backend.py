@@ -14,6 +14,7 @@ import msgspec
 from lsp_server.engine.job import Clock, Job
 from lsp_server.engine.lanes import Lanes
 from lsp_server.engine.protocol import PlacementStatus, SlotStatus
+from lsp_server.engine.texts import Texts
 from lsp_server.errors import EngineRefusedError, MidfillError
 
 log = logging.getLogger("midfill.engine")
@@ -60,6 +61,13 @@ class Backend(Protocol):
         """Serve jobs until the lanes are closed, which they may be for a while only.
 
         Every job gets a last chunk or a refusal.
+        """
+
+    def read_from(self, texts: Texts) -> None:
+        """Have what is written fit these texts too; called before ``serve``, if at all.
+
+        Args:
+            texts: of the workspaces; they come and go.
         """
 
     def interrupt(self, job: Job) -> None:

@@ -49,6 +49,7 @@ class _Opened(NamedTuple):
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     state: StateChange
+    pid: int
 
 
 class EngineClient:
@@ -61,6 +62,10 @@ class EngineClient:
             it dies.
         survey: gives the models that the engine should measure when nobody needs it; asked at
             each connection.
+
+    Attributes:
+        state: what the engine reported last; None before.
+        engine_pid: of its process; 0 before there was one.
     """
 
     def __init__(
@@ -85,6 +90,7 @@ class EngineClient:
         self._connecting = asyncio.Lock()
         self._settled = asyncio.Event()
         self._closed = False
+        self.engine_pid = 0
 
     async def generate(
         self,
@@ -96,8 +102,10 @@ class EngineClient:
         lane: protocol.Lane = "interactive",
         adapters: Sequence[protocol.Adapter] = (),
         detours: Sequence[protocol.Detour] = (),
+        home: protocol.Home = protocol.NOWHERE,
+        whole_corpus: bool = False,
     ) -> AsyncGenerator[TokenChunk]:
-        """Stream a completion; leaving the loop early cancels it in the engine.
+        """Stream a completion, see Generate; leaving the loop early cancels it in the engine.
 
         Raises:
             EngineUnavailableError: the engine cannot be started, or died meanwhile.
@@ -120,6 +128,8 @@ class EngineClient:
                     lane=lane,
                     adapters=tuple(adapters),
                     detours=tuple(detours),
+                    home=home,
+                    whole_corpus=whole_corpus,
                 )
             )
             while not finished:
@@ -156,6 +166,13 @@ class EngineClient:
         await self.connect()
         self._send(protocol.Wake())
 
+    def tell(self, corpus: str, path: str, text: str) -> bool:
+        """Tell the engine a text of a workspace, see Text; False if there is no connection."""
+        if self._writer is None or self._writer.is_closing():
+            return False
+        self._send(protocol.Text(corpus=corpus, path=path, text=text))
+        return True
+
     async def connect(self) -> None:
         """Make sure there is a connection, starting the engine if none runs.
 
@@ -181,6 +198,7 @@ class EngineClient:
                 raise
             self._settled.clear()
             self._writer = opened.writer
+            self.engine_pid = opened.pid
             self._reader_task = asyncio.create_task(self._read(opened))
             self._send(
                 protocol.Hello(
@@ -263,7 +281,7 @@ class EngineClient:
                 and isinstance(state, StateChange)
                 and (state.state != "failed" or welcome.pid == started_pid)
             ):
-                return _Opened(reader, writer, state)
+                return _Opened(reader, writer, state, welcome.pid)
         except ProtocolError as error:
             log.warning("no engine at the socket: %s", error)
         writer.close()
@@ -280,7 +298,7 @@ class EngineClient:
         return code == 0
 
     async def _read(self, opened: _Opened) -> None:
-        reader, writer, state = opened
+        reader, writer, state, _ = opened
         error = EngineUnavailableError("The engine process ended.", code="engine_died")
         try:
             self._dispatch(state)

@@ -30,6 +30,7 @@ from lsp_server.engine.loader import open_backend
 from lsp_server.engine.options import EngineOptions
 from lsp_server.engine.protocol import EngineStatus, Generate, Refused, StateChange
 from lsp_server.engine.survey import Survey
+from lsp_server.engine.texts import Texts
 from lsp_server.engine.worker import Loader, Worker
 from lsp_server.errors import EngineRefusedError, MidfillError, ProtocolError
 from lsp_server.types import TokenChunk
@@ -37,6 +38,8 @@ from lsp_server.types import TokenChunk
 log = logging.getLogger("midfill.engine")
 
 _FAILED_STAY_S = 5.0
+# Of source code, on the small side.
+_BYTES_PER_TOKEN = 4
 # A client that does not read its answers is cut off instead of filling the memory.
 _MAX_UNSENT_BYTES = 4 * 1024 * 1024
 
@@ -73,7 +76,11 @@ class Host:
         self._options = options
         self._state = StateChange(state="loading", model=options.model_id)
         self._lanes = Lanes(options.unload_idle_s)
-        self._worker = Worker(options, self._lanes, self._set_state_from_thread, loader)
+        n_bytes = _BYTES_PER_TOKEN * options.n_corpus_tokens
+        self._texts = Texts(n_bytes) if n_bytes else None
+        self._worker = Worker(
+            options, self._lanes, self._set_state_from_thread, loader, self._texts
+        )
         self._connections: set[Connection] = set()
         self._started_s = time.monotonic()
         self._n_served = 0
@@ -186,6 +193,9 @@ class Host:
                 connection.client = f"{message.client or '?'} (pid {message.pid})"
             case protocol.Generate():
                 self._enqueue(connection, message)
+            case protocol.Text():
+                if self._texts and self._texts.put(message.corpus, message.path, message.text):
+                    self._lanes.nudge()
             case protocol.Cancel():
                 if job := connection.jobs.get(message.request_id):
                     self._cancel(job)

@@ -141,6 +141,7 @@ def options_for(installed: InstalledModel, settings: Settings) -> EngineOptions:
         mmap=engine.mmap,
         mlock=engine.mlock,
         kv_store_mib=engine.kv_store_mib,
+        n_corpus_tokens=settings.context.n_corpus_tokens,
         idle_exit_s=engine.idle_exit_s,
         unload_idle_s=engine.unload_idle_s,
     )

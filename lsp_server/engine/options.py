@@ -35,6 +35,8 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         mmap: whether the file is mapped; ``auto`` leaves it to llama.cpp.
         mlock: whether the weights are locked in memory.
         kv_store_mib: what the KV caches of prompts may take on disk; 0 keeps none.
+        n_corpus_tokens: what is kept of workspaces' texts, estimated, for the n-gram model; 0 does
+            without.
         idle_exit_s: seconds without a client after which the process leaves.
         unload_idle_s: seconds without a request after which the model is unloaded; 0 is never.
     """
@@ -56,6 +58,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     mmap: Literal["auto", "on", "off"] = "auto"
     mlock: bool = False
     kv_store_mib: int = 256
+    n_corpus_tokens: int = 1_000_000
     idle_exit_s: float = 300.0
     unload_idle_s: float = 900.0
 

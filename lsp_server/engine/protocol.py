@@ -16,7 +16,7 @@ from context.types import Segment
 from lsp_server.errors import ProtocolError
 from lsp_server.types import SamplingParams, TokenChunk
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 # A prompt is far below this; anything above is a bug or hostile.
 MAX_FRAME_BYTES = 8 * 1024 * 1024
 _LENGTH = struct.Struct(">I")
@@ -60,6 +60,21 @@ class Detour(msgspec.Struct, frozen=True, kw_only=True):
     at: int = 0
 
 
+class Home(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a document lives.
+
+    Args:
+        corpus: the workspace whose texts lead to what is written, see Text; "" for none.
+        path: of the document in there.
+    """
+
+    corpus: str = ""
+    path: str = ""
+
+
+NOWHERE = Home()
+
+
 class Generate(msgspec.Struct, frozen=True, kw_only=True, tag="generate"):
     """Ask for tokens.
 
@@ -74,6 +89,9 @@ class Generate(msgspec.Struct, frozen=True, kw_only=True, tag="generate"):
         lane: prefetches give way to interactive requests, warm-ups to both.
         adapters: put on the model for this request.
         detours: texts that are not to be written.
+        home: of the document.
+        whole_corpus: whether all texts of its corpus that came are read before; else those that
+            were read so far count.
     """
 
     request_id: int
@@ -84,6 +102,24 @@ class Generate(msgspec.Struct, frozen=True, kw_only=True, tag="generate"):
     lane: Lane = "interactive"
     adapters: tuple[Adapter, ...] = ()
     detours: tuple[Detour, ...] = ()
+    home: Home = NOWHERE
+    whole_corpus: bool = False
+
+
+class Text(msgspec.Struct, frozen=True, kw_only=True, tag="text"):
+    """A text that tells how things are written in a workspace; there is no answer.
+
+    It stays while there is room, whoever told it.
+
+    Args:
+        corpus: names the workspace.
+        path: of the file in there; "" forgets the whole corpus.
+        text: all of it; "" where it is gone.
+    """
+
+    corpus: str
+    path: str
+    text: str = ""
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag="cancel"):
@@ -237,7 +273,7 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True, tag="engine_status
     stored_bytes: int = 0
 
 
-ClientMessage = Hello | Generate | Cancel | Survey | StatusQuery | Wake | Pause | Shutdown
+ClientMessage = Hello | Generate | Text | Cancel | Survey | StatusQuery | Wake | Pause | Shutdown
 EngineMessage = Welcome | StateChange | TokenChunk | Refused | EngineStatus
 
 _encoder = msgspec.msgpack.Encoder()

@@ -18,6 +18,7 @@ from lsp_server.engine.job import Clock, Job
 from lsp_server.engine.lanes import Lanes
 from lsp_server.engine.options import EngineOptions
 from lsp_server.engine.protocol import Detour, Generate, SlotStatus
+from lsp_server.engine.texts import Texts
 from lsp_server.errors import EngineUnavailableError
 from lsp_server.types import FinishReason
 
@@ -75,6 +76,9 @@ class ScriptedBackend:
         """See Backend."""
         slot = SlotStatus(seq_id=0, n_tokens=len(self._last_prompt))
         return BackendInfo(name="scripted", n_ctx=self._n_ctx, slots=(slot,), repo_level=True)
+
+    def read_from(self, texts: Texts) -> None:
+        """See Backend; a script says what it says."""
 
     def interrupt(self, job: Job) -> None:
         """See Backend; a job waits on its own cancellation."""

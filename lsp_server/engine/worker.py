@@ -29,6 +29,7 @@ from lsp_server.engine.lanes import Lanes
 from lsp_server.engine.loader import open_backend
 from lsp_server.engine.options import EngineOptions
 from lsp_server.engine.protocol import EngineState, StateChange
+from lsp_server.engine.texts import Texts
 from lsp_server.errors import MidfillError
 
 log = logging.getLogger("midfill.engine")
@@ -47,6 +48,7 @@ class Worker:
         on_state: called in the thread with each state it reaches; ``unloaded`` and ``paused``
             are reached when the memory is free.
         loader: opens the back end (replaced in tests).
+        texts: of the workspaces, for the back end; None for none.
 
     Attributes:
         keep_prompts: whether the back end may save prompts to disk when it closes.
@@ -58,10 +60,12 @@ class Worker:
         lanes: Lanes,
         on_state: Callable[[StateChange], None],
         loader: Loader = open_backend,
+        texts: Texts | None = None,
     ) -> None:
         self._options = options
         self._lanes = lanes
         self._on_state = on_state
+        self._texts = texts
         self._loader = loader
         # With what the model was when it was loaded last; clients size their prompts by it.
         self._state = StateChange(state="loading", model=options.model_id)
@@ -134,6 +138,8 @@ class Worker:
             if self._load_stopped:
                 return False
             raise
+        if self._texts is not None:
+            backend.read_from(self._texts)
         info = backend.info()
         with self._guard:
             self._backend = backend

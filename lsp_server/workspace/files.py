@@ -76,6 +76,16 @@ class Files:
             self._keep(path, _Kept(state, await asyncio.to_thread(read_source, place)))
         return self.read(path)
 
+    async def once(self, path: str) -> bytes | None:
+        """The same, for somebody who does not come back for it."""
+        if is_secret(path):
+            return None
+        if (text := self._opened(path)) is not None:
+            return text
+        if _state_of(self._root / path) is None:
+            return None
+        return await asyncio.to_thread(read_source, self._root / path)
+
     def _keep(self, path: str, kept: _Kept) -> bytes | None:
         self._forget(path)
         self._kept[path] = kept

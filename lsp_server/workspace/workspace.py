@@ -9,7 +9,7 @@ import logging
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -23,11 +23,11 @@ from context.syntax import SyntaxTree
 from context.types import FileContext, Snippet, SourceFile
 from context.workspace.environment import EnvironmentIndex
 from context.workspace.index import WorkspaceIndex
-from context.workspace.scan import counts
+from context.workspace.scan import counts, scan
 from context.workspace.symbols import FileSymbols, symbols_of
 from lsp_server import paths
 from lsp_server.settings import ContextSettings
-from lsp_server.workspace import store
+from lsp_server.workspace import store, texts
 from lsp_server.workspace.files import Files
 from lsp_server.workspace.marks import Marks
 from lsp_server.workspace.messages import (
@@ -287,6 +287,23 @@ class Workspace:
         for stem in list(packages.missing):
             packages.keep(stem, packages.load(stem))
         return True
+
+    async def texts(self, near: str, max_bytes: int) -> AsyncGenerator[tuple[str, str]]:
+        """Paths and texts of its files, see ``texts.nearest``."""
+        found = await asyncio.to_thread(
+            scan, self.root, banned=self.marks.banned, max_files=self.settings.max_files
+        )
+        for path in texts.nearest(found.files, near, max_bytes):
+            if text := await asyncio.to_thread(texts.readable, await self._files.once(path)):
+                yield path, text
+
+    async def text(self, path: str) -> str:
+        """The text of a file that is no secret and was not left out by a rule; else ""."""
+        if not await asyncio.to_thread(counts, self.root, path, banned=self.marks.banned):
+            return ""
+        data = await self._files.once(path)
+        too_large = data is not None and len(data) > texts.MAX_BYTES
+        return "" if too_large else await asyncio.to_thread(texts.readable, data)
 
     def elsewhere(self, path: str, chosen: Chosen) -> Elsewhere:
         """The same, as the prompt wants it."""

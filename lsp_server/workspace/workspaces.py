@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,6 +21,7 @@ from lsp_server.paths import path_of
 from lsp_server.positions import end_of
 from lsp_server.settings import ContextSettings
 from lsp_server.types import Edit, FileMark, MarkedFiles, Snapshot
+from lsp_server.workspace import texts
 from lsp_server.workspace.workspace import Workspace
 
 # Called with the folder's name, a share from 0 to 1 (1 is the end) and a sentence.
@@ -231,6 +234,36 @@ class Workspaces:
             self.changed(uri)
         chosen = workspace.related(file, tree, path, cursor, context, n_tokens, allowance)
         return Found(chosen=chosen, elsewhere=workspace.elsewhere(path, chosen))
+
+    def place_of(self, uri: str) -> tuple[str, str] | None:
+        """The folder of a document, and its path in there; None outside of all folders."""
+        if (found := self._find(uri)) is None:
+            return None
+        workspace, path = found
+        return str(workspace.root), path
+
+    async def texts(self, uri: str, max_bytes: int) -> AsyncGenerator[tuple[str, str]]:
+        """Paths and texts of what lies around a document, the nearest first.
+
+        Args:
+            uri: of the document; outside of all folders it is alone.
+            max_bytes: of all texts together.
+        """
+        if (found := self._find(uri)) is not None:
+            async with contextlib.aclosing(found[0].texts(found[1], max_bytes)) as near:
+                async for path, text in near:
+                    yield path, text
+        elif text := await self.text(uri):
+            yield uri, text
+
+    async def text(self, uri: str) -> str:
+        """The text of a document or file as others may know it; "" where there is none."""
+        if (found := self._find(uri)) is not None:
+            return await found[0].text(found[1])
+        opened = self._open.get(uri)
+        if opened is None or not self.counts(uri) or len(opened.data) > texts.MAX_BYTES:
+            return ""
+        return await asyncio.to_thread(texts.readable, opened.data)
 
     def _find(self, uri: str) -> tuple[Workspace, str] | None:
         for workspace in self._workspaces:

@@ -38,6 +38,7 @@ class Indenting:
 
     name = "indenting"
     writes_indent = True
+    knows_texts = False
 
     def prompt(self, state: EditorState) -> Prompt:
         """The file as it stands."""

@@ -18,6 +18,7 @@ from lsp_server.engine.host import Host
 from lsp_server.engine.job import Job
 from lsp_server.engine.lanes import Lanes
 from lsp_server.engine.options import EngineOptions
+from lsp_server.engine.texts import Texts
 from lsp_server.errors import ModelNotFoundError
 from lsp_server.types import SamplingParams
 from tests.scripted_engine import MakeOptions
@@ -162,6 +163,9 @@ class WatchedBackend:
     def serve(self, lanes: Lanes) -> None:
         """See Backend."""
         serve_in_turn(lanes, lambda _job: None)
+
+    def read_from(self, texts: Texts) -> None:
+        """See Backend."""
 
     def interrupt(self, job: Job) -> None:
         """See Backend."""

@@ -21,6 +21,7 @@ from lsp_server.engine.protocol import (
     SlotStatus,
     StateChange,
 )
+from lsp_server.engine.texts import Texts
 from lsp_server.engine.worker import Worker
 from lsp_server.errors import EngineUnavailableError
 from lsp_server.types import SamplingParams
@@ -69,6 +70,9 @@ class EchoBackend:
             return
         job.send(str(job.request.request_id))
         job.finish("stop", Clock(job))
+
+    def read_from(self, texts: Texts) -> None:
+        """See Backend."""
 
     def interrupt(self, job: Job) -> None:
         """See Backend."""

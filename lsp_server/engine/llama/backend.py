@@ -10,6 +10,7 @@ from lsp_server.engine.job import Clock, Job
 from lsp_server.engine.lanes import Lanes
 from lsp_server.engine.llama.adapters import NO_ADAPTERS
 from lsp_server.engine.llama.cells import Cells
+from lsp_server.engine.llama.corpus import Corpora
 from lsp_server.engine.llama.gauge import OwnSpeed
 from lsp_server.engine.llama.keeper import open_store
 from lsp_server.engine.llama.model import LlamaModel
@@ -21,6 +22,7 @@ from lsp_server.engine.llama.steps import Steps
 from lsp_server.engine.llama.task import Task
 from lsp_server.engine.options import EngineOptions
 from lsp_server.engine.protocol import SlotStatus
+from lsp_server.engine.texts import Texts
 from lsp_server.errors import EngineRefusedError
 
 # Moved text is evaluated again when nobody asked for so long, if it moved so far.
@@ -56,6 +58,7 @@ class LlamaBackend:
         self._speculation = Speculation(options.speculation)
         self._steps = Steps(self._llama, self._cells, self._way, self._speculation)
         self._own_speed = OwnSpeed(options)
+        self._corpora: Corpora | None = None
 
     def info(self) -> BackendInfo:
         """See Backend."""
@@ -80,6 +83,10 @@ class LlamaBackend:
             stored_bytes=self._keeper.n_bytes,
             repo_level={"repo_name", "file_sep"} <= set(self._llama.tokenizer.fim),
         )
+
+    def read_from(self, texts: Texts) -> None:
+        """See Backend."""
+        self._corpora = Corpora(self._llama.tokenizer, texts)
 
     def interrupt(self, job: Job) -> None:
         """See Backend."""
@@ -117,6 +124,7 @@ class LlamaBackend:
         return (
             self._refresh(lanes)
             or self._keeper.warm_up(lanes)
+            or (self._corpora is not None and self._corpora.read_some())
             or self._gauge(lanes)
             or self._keeper.save(lanes)
         )
@@ -190,7 +198,9 @@ class LlamaBackend:
         clock.n_reused = len(prompt.tokens) - plan.n_evaluated
         clock.mark("tokenize")
         last_text = self._speculation.last_text(slot.seq_id)
-        return Task(self._llama, job, slot, prompt, plan, clock, last_text)
+        if self._corpora is not None and request.whole_corpus:
+            self._corpora.read_all(request.home.corpus)
+        return Task(self._llama, job, slot, prompt, plan, clock, last_text, self._corpora)
 
     def _check_size(self, n_prompt: int, max_tokens: int) -> None:
         n_room = self._llama.n_ctx - max_tokens

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import llama_cpp
@@ -18,8 +18,9 @@ from lsp_server.engine.llama.adapters import Adapters
 from lsp_server.engine.llama.healing import Ids
 from lsp_server.engine.llama.loading import load
 from lsp_server.engine.llama.native import AbortFlag, NativeLog
+from lsp_server.engine.llama.ngrams import NOTHING
 from lsp_server.engine.llama.reuse import Block
-from lsp_server.engine.llama.sampler import Logits, Picked, Sampler, picked
+from lsp_server.engine.llama.sampler import Logits, Picked, Sampler, mixed, picked
 from lsp_server.engine.llama.tokenizer import Tokenizer
 from lsp_server.engine.options import EngineOptions
 from lsp_server.errors import EngineError
@@ -274,14 +275,19 @@ class LlamaModel:
 
     # -- what comes next -----------------------------------------------------------------
 
-    def best_among(self, ids: Ids, index: int) -> Picked:
+    def best_among(self, ids: Ids, index: int, expected: Mapping[int, float] = NOTHING) -> Picked:
         """The likeliest of some tokens, and how sure it is among them.
 
         Args:
             ids: shape (n,), not empty.
             index: of the batch's entry behind which it stands.
+            expected: see ``mixed``.
         """
         logits = self.logits(index)[ids]
+        if expected:
+            number_of = {int(token): number for number, token in enumerate(ids)}
+            among = {number_of[t]: share for t, share in expected.items() if t in number_of}
+            logits = mixed(logits, among)
         best = int(np.argmax(logits))
         return picked(int(ids[best]), float(logits[best]), logits)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import llama_cpp
@@ -60,6 +61,29 @@ def picked(token: int, logit: float, near: Logits) -> Picked:
     other = float(best[0]) if logit >= top else top
     entropy = log_total - float(weights @ below) / total
     return Picked(token, logit - top - log_total, logit - other, entropy)
+
+
+def mixed(logits: Logits, expected: Mapping[int, float]) -> Logits:
+    """Logits of a mixture of the model and something else that expects certain tokens.
+
+    Args:
+        logits: the model's, shape (n,); not changed.
+        expected: by place in ``logits``, the token's share in the mixture; together less than 1.
+            What they leave is the model's.
+
+    Returns:
+        Shape (n,); with the same sum of exponentials, nearly.
+    """
+    if not expected:
+        return logits
+    top = float(logits.max())
+    log_total = top + math.log(float(np.exp(logits[logits > top - _REACH] - top).sum()))
+    left = 1.0 - sum(expected.values())
+    ids = np.fromiter(expected, dtype=np.int64, count=len(expected))
+    shares = np.fromiter(expected.values(), dtype=np.float64, count=len(expected))
+    found = logits + np.float32(math.log(left))
+    found[ids] = np.log(left * np.exp(logits[ids] - log_total) + shares) + log_total
+    return found
 
 
 def temperature_at(params: SamplingParams, step: int) -> float:

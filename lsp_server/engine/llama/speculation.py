@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from context.types import Segment
 from lsp_server.engine.speeds import Speed
 
 Mode = Literal["auto", "on", "off"]
@@ -107,27 +106,6 @@ class Lookup:
         ):
             length += 1
         return length
-
-
-def split_at_cursor(
-    segments: Sequence[Segment], tokens: Sequence[int], counts: Sequence[int]
-) -> tuple[Sequence[int], Sequence[int]]:
-    """The tokens of a prompt before and behind the cursor, in prompt order.
-
-    Args:
-        segments: of the prompt.
-        tokens: of the prompt, shape (n,).
-        counts: how many tokens each segment has.
-    """
-    # A token for the beginning of the text belongs to no segment.
-    at = len(tokens) - sum(counts)
-    cursor, role = len(tokens), "text"
-    for segment, count in zip(segments, counts, strict=True):
-        role = segment.role if segment.role != "text" else role
-        at += count
-        if role == "fim_prefix":
-            cursor = at
-    return tokens[:cursor], tokens[cursor:]
 
 
 class Speculation:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import codecs
+import functools
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from lsp_server.engine.job import Clock, Job, StopStrings
+from lsp_server.engine.llama.corpus import BORDER, Corpora, Reading
 from lsp_server.engine.llama.detours import Detours
 from lsp_server.engine.llama.healing import Healing
 from lsp_server.engine.llama.model import Entry, LlamaModel
+from lsp_server.engine.llama.ngrams import NOTHING, Ngrams
+from lsp_server.engine.llama.parts import Parts, parts_of
 from lsp_server.engine.llama.reuse import GAP, Block, Plan
+from lsp_server.engine.llama.sampler import mixed
 from lsp_server.engine.llama.slots import Slot
-from lsp_server.engine.llama.speculation import Lookup, split_at_cursor
+from lsp_server.engine.llama.speculation import Lookup
 from lsp_server.engine.llama.tokenizer import Encoded
 from lsp_server.types import FinishReason
 
@@ -33,6 +38,7 @@ class Task:
         plan: how the slot gets from what it holds to the prompt.
         clock: of the job.
         last_text: what was generated in the slot before; it may come again.
+        corpora: what the n-gram model is made of; None for none.
 
     Attributes:
         next_token: sampled, and not evaluated yet.
@@ -49,6 +55,7 @@ class Task:
         plan: Plan,
         clock: Clock,
         last_text: Sequence[int] = (),
+        corpora: Corpora | None = None,
     ) -> None:
         self.job = job
         self.slot = slot
@@ -59,6 +66,8 @@ class Task:
         self._last_text = last_text
         self._end_logprob: float | None = None
         self._lookup: Lookup | None = None
+        self._corpora = corpora
+        self._ngrams: Ngrams | None = None
         self._llama = llama
         self._tokens = prompt.tokens
         self._counts = prompt.counts
@@ -138,7 +147,7 @@ class Task:
 
     def written(self) -> list[int]:
         """The text so far, and a few tokens of what stands before it."""
-        before, _ = self._around()
+        before = self._parts.before
         return [*before[-_N_BEFORE:], *self.slot.tokens[len(self._tokens) :]]
 
     def _guess(self, n_guessed: int) -> list[int]:
@@ -146,7 +155,7 @@ class Task:
         n_guessed = min(n_guessed, sampling.max_tokens - self.clock.n_generated - 1)
         if n_guessed <= 0 or sampling.temperature > 0 or self._healing.wanted:
             return []
-        before, behind = self._around()
+        before, behind = self._parts.before, self._parts.behind
         generated = [*self.slot.tokens[len(self._tokens) :], self.next_token or 0]
         if self._lookup is None:
             is_stop = self._llama.tokenizer.is_stop
@@ -155,8 +164,25 @@ class Task:
         self._lookup.add(generated[self._lookup.n_tokens - len(before) :])
         return self._lookup.guess(n_guessed)
 
-    def _around(self) -> tuple[Sequence[int], Sequence[int]]:
-        return split_at_cursor(self.job.request.segments, self._tokens, self._counts)
+    @functools.cached_property
+    def _parts(self) -> Parts:
+        return parts_of(self.job.request.segments, self._tokens, self._counts)
+
+    def _expected(self) -> Mapping[int, float]:
+        """What the workspace's texts lead to expect, see Ngrams."""
+        home = self.job.request.home
+        if self._corpora is None or not home.corpus:
+            return NOTHING
+        if self._ngrams is None:
+            parts = self._parts
+            windows = (parts.window_before, parts.window_behind)
+            readings = (
+                Reading(np.array([*windows[0], BORDER, *windows[1]], dtype=np.int32)),
+                self._corpora.of(home.corpus, home.path, *windows),
+            )
+            is_stop = self._llama.tokenizer.is_stop
+            self._ngrams = Ngrams(parts.window_before, readings, lambda token: not is_stop(token))
+        return self._ngrams.expected()
 
     def sample(self, index: int) -> FinishReason | None:
         """Pick the next token and send its text; a reason when that was the last.
@@ -173,14 +199,17 @@ class Task:
                 fitting = np.setdiff1d(fitting, banned)
             if not len(fitting):
                 return "stop"
-            pick = self._llama.best_among(fitting, index)
+            pick = self._llama.best_among(fitting, index, self._expected())
             self._sampler.accept(pick.token)
         else:
-            pick = self._sampler.pick(self._llama.logits(index), self._detours.banned())
+            logits = mixed(self._llama.logits(index), self._expected())
+            pick = self._sampler.pick(logits, self._detours.banned())
             if self._llama.tokenizer.is_stop(pick.token):
                 self._end_logprob = pick.logprob
                 self.job.send(self._watch.flush() + self._utf8.decode(b"", final=True))
                 return "stop"
+        if self._ngrams is not None:
+            self._ngrams.feed(pick.token)
         self.clock.n_generated += 1
         beyond = self._healing.feed(self._llama.tokenizer.piece(pick.token))
         self._detours.feed(beyond)

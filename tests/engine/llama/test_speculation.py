@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from context.types import Segment
 from lsp_server.engine.llama.model import ContextFull, Entry
-from lsp_server.engine.llama.speculation import Lookup, Mode, Speculation, split_at_cursor
+from lsp_server.engine.llama.speculation import Lookup, Mode, Speculation
 from lsp_server.types import TokenChunk
 from tests.engine.driver import Recorder, fim_request
 from tests.engine.llama.fake_llama import FakeLlama, expected_text
@@ -72,18 +71,6 @@ def test_a_text_that_grows_is_the_same_as_a_whole_one() -> None:
             grown.add([token])
         assert grown.guess(4) == whole.guess(4) == [*map(ord, "four")]
         assert grown.n_tokens == len(text)
-
-
-def test_the_cursor_parts_a_prompt() -> None:
-    """The prefix ends at the cursor wherever it stands; a first token belongs to no segment."""
-    psm = fim_request("ab", "cd").segments
-    tokens = [0, 1, 97, 98, 2, 99, 100, 3]
-    assert split_at_cursor(psm, tokens, (1, 2, 1, 2, 1)) == (tokens[:4], tokens[4:])
-    spm = (*psm[2:4], *psm[:2], psm[4])
-    tokens = [2, 99, 100, 1, 97, 98, 3]
-    assert split_at_cursor(spm, tokens, (1, 2, 1, 2, 1)) == (tokens[:6], tokens[6:])
-    plain = (Segment(role="text", text="ab"),)
-    assert split_at_cursor(plain, [97, 98], (2,)) == ([97, 98], [])
 
 
 # -- when they are made ------------------------------------------------------------------
