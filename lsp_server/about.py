@@ -41,6 +41,7 @@ async def _status(session: Session, standing: Standing) -> dict[str, Any]:
         "lastLatencyMs": standing.latency_ms,
         "today": await _today(session),
         "larger": await _larger(session),
+        "texts": standing.texts,
         "reason": last.reason if isinstance(last, Skip) else None,
     }
 

@@ -77,6 +77,7 @@ async def test_status_tells_all_that_a_status_line_shows(client: Client) -> None
         "today": {"shown": 2, "accepted": 1, "rate": 0.5},
         "reason": "model_stopped",
         "larger": None,
+        "texts": "none",
     }
     # What is shown was stored before it was counted.
     assert ("recorded", None) in client.service.events

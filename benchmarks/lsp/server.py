@@ -7,13 +7,17 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.lsp.client import LspClient, OnNotification
 from benchmarks.machine import ROOT
+from lsp_server.engine import spawn
 from lsp_server.errors import EngineError
+
+_POLL_S = 0.02
 
 
 class PrivateServer:
@@ -99,6 +103,28 @@ class PrivateServer:
             },
         )
         await self._client.notify("initialized", {})
+
+    async def settled(self) -> None:
+        """Wait until the engine has read the workspace, as far as it is told of it.
+
+        Raises:
+            EngineError: it does not come to an end.
+        """
+        until_s = time.monotonic() + self._timeout_s
+        while not await self._is_settled():
+            if time.monotonic() > until_s:
+                raise EngineError("The engine does not read the workspace.", code="server_mute")
+            await asyncio.sleep(_POLL_S)
+
+    async def _is_settled(self) -> bool:
+        status = await self.client.request("midfill/status", {})
+        if status["texts"] == "telling":
+            return False
+        for socket in spawn.sockets(self.runtime_dir):
+            engine = await spawn.query(socket)
+            if engine is not None and engine.n_unread_texts:
+                return False
+        return True
 
     async def leave(self) -> None:
         """End the server; its engine stays for the next one."""

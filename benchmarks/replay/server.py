@@ -84,6 +84,8 @@ class LspServer:
         """See Suggester."""
         await self._empty_cache()
         await self._open(path, text)
+        # What the engine knows must not depend on how fast it reads.
+        await self._server.settled()
 
     async def _open(self, path: str, text: str) -> None:
         assert self._root is not None

@@ -171,6 +171,7 @@ def _print_status(engine: EngineStatus) -> None:
             "on disk",
             f"{_prompts(engine.n_stored_prompts)}, {engine.stored_bytes / 2**20:,.0f} MiB",
         ),
+        *((("workspaces", _texts(engine)),) if engine.corpus_bytes else ()),
         ("memory", f"{engine.rss_bytes / 2**20:,.0f} MiB"),
         (
             "uptime",
@@ -191,6 +192,11 @@ def _print_status(engine: EngineStatus) -> None:
     if engine.message and engine.state == "ready":
         rows.append(("notice", engine.message))
     print_rows(rows, to=console(), first_style="bold")
+
+
+def _texts(engine: EngineStatus) -> str:
+    unread = f", {engine.n_unread_texts:,} files still to be read" if engine.n_unread_texts else ""
+    return f"{engine.corpus_bytes / 2**20:,.1f} MiB of text{unread}"
 
 
 def _speculation(engine: EngineStatus) -> str:

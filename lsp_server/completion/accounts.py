@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Literal
 
 import msgspec
 
@@ -21,12 +22,15 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         latency_ms: from the arrival of the last request that brought something to its first
             displayable text; None before there was one.
         last: how the last request was answered; None before the first.
+        texts: whether the engine is told of the workspaces' texts: ``none`` so far, ``telling``,
+            or ``told`` all there is.
     """
 
     model_id: str = ""
     paused: bool = False
     latency_ms: float | None = None
     last: Account | None = None
+    texts: Literal["none", "telling", "told"] = "none"
 
 
 class Accounts:

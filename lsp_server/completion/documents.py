@@ -56,7 +56,7 @@ class Documents:
         if tracker := self._recording.tracker:
             tracker.document_opened(snapshot)
         self._workspaces.document(snapshot)
-        self._feed.edited(snapshot)
+        self._feed.changed(snapshot.uri)
         self._engine.wake()
         if len(snapshot.lines) <= _MAX_SHORT_LINES:
             self.cursor_at(snapshot, len(snapshot.lines) - 1, 0)

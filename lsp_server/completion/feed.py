@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from typing import Literal
 
 from lsp_server.completion.engine_link import EngineLink
 from lsp_server.engine.protocol import NOWHERE, Home
@@ -43,6 +44,14 @@ class Feed:
         """Whether the engine is to have texts."""
         return self._engine.settings.context.n_corpus_tokens > 0
 
+    @property
+    def state(self) -> Literal["none", "telling", "told"]:
+        """Whether the engine has what it is to have."""
+        if not self._telling:
+            return "none"
+        tasks = (*self._telling.values(), *self._again)
+        return "told" if all(task.done() for task in tasks) else "telling"
+
     def home(self, uri: str) -> Home:
         """Where a document lives; somebody is about to write there.
 
@@ -62,10 +71,10 @@ class Feed:
     async def told(self, uri: str) -> None:
         """Tell all of a document's workspace, and wait for it."""
         if (task := self._telling.get(self.home(uri).corpus)) is not None:
-            await asyncio.shield(task)
+            await asyncio.wait([task])
 
     def edited(self, snapshot: Snapshot) -> None:
-        """A document was opened or edited."""
+        """A document was edited."""
         self._forget_timer(snapshot.uri)
         if self.is_on:
             loop = asyncio.get_running_loop()

@@ -196,6 +196,7 @@ class CompletionService:
             paused=pause.is_paused(),
             latency_ms=self._accounts.latency_ms,
             last=self._accounts.last,
+            texts=self._feed.state,
         )
 
     def larger_model(self) -> Guess | None:

@@ -44,6 +44,7 @@ class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
     n_stored_prompts: int = 0
     stored_bytes: int = 0
     repo_level: bool = False
+    n_unread_texts: int = 0
 
     @property
     def on_gpu(self) -> bool:

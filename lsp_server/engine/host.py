@@ -295,6 +295,8 @@ class Host:
             adapters=info.adapters if info else (),
             n_stored_prompts=info.n_stored_prompts if info else 0,
             stored_bytes=info.stored_bytes if info else 0,
+            corpus_bytes=self._texts.n_bytes if self._texts else 0,
+            n_unread_texts=info.n_unread_texts if info else 0,
         )
 
     # -- leaving -------------------------------------------------------------------------

@@ -242,7 +242,8 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True, tag="engine_status
     """Everything ``midfill engine status`` shows.
 
     ``speculation`` says whether tokens are guessed ahead, and why ("" if the back end cannot);
-    ``n_guessed`` were, and ``n_guessed_right`` of them were taken.
+    ``n_guessed`` were, and ``n_guessed_right`` of them were taken. ``corpus_bytes`` is what is kept
+    of workspaces' texts; ``n_unread_texts`` of them do not count yet.
     """
 
     pid: int
@@ -271,6 +272,8 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True, tag="engine_status
     adapters: tuple[str, ...] = ()
     n_stored_prompts: int = 0
     stored_bytes: int = 0
+    corpus_bytes: int = 0
+    n_unread_texts: int = 0
 
 
 ClientMessage = Hello | Generate | Text | Cancel | Survey | StatusQuery | Wake | Pause | Shutdown

@@ -44,6 +44,11 @@ class Texts:
         """Characters that are kept."""
         return self._n_bytes
 
+    @property
+    def n_news(self) -> int:
+        """Texts of which nobody has taken the news."""
+        return len(self._news)
+
     def put(self, corpus: str, path: str, text: str) -> bool:
         """Keep a text in place of what had its name; "" forgets it.
 

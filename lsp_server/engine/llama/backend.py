@@ -81,6 +81,7 @@ class LlamaBackend:
             n_guessed_right=self._speculation.n_right,
             n_stored_prompts=self._keeper.n_prompts,
             stored_bytes=self._keeper.n_bytes,
+            n_unread_texts=self._corpora.n_unread if self._corpora else 0,
             repo_level={"repo_name", "file_sep"} <= set(self._llama.tokenizer.fim),
         )
 

@@ -54,8 +54,13 @@ class Corpora:
         self._texts = texts
         self._corpora: dict[str, _Corpus] = {}
         # What is being read.
-        self._work: Iterator[None] = iter(())
+        self._work: Iterator[None] | None = None
         texts.tell_again()
+
+    @property
+    def n_unread(self) -> int:
+        """Texts that do not count yet, or in an older state."""
+        return self._texts.n_news + (self._work is not None)
 
     def read_some(self, corpus: str | None = None) -> bool:
         """Read a part of a text that is new, which takes some ms; False if there is none.
@@ -63,12 +68,13 @@ class Corpora:
         Args:
             corpus: begin with texts of this one only; None for any.
         """
-        if next(self._work, _END) is not _END:
-            return True
-        news = self._texts.take(corpus)
-        if news is None:
-            return False
-        self._work = self._read(news)
+        if self._work is None:
+            news = self._texts.take(corpus)
+            if news is None:
+                return False
+            self._work = self._read(news)
+        if next(self._work, _END) is _END:
+            self._work = None
         return True
 
     def read_all(self, corpus: str) -> None:
