@@ -122,6 +122,8 @@ class TokenChunk(msgspec.Struct, frozen=True, kw_only=True, tag="chunk"):
         margins: by how much each is likelier than the likeliest other token; empty where that is
             not known.
         entropies: of the distribution each was picked from, in nats; empty where not known.
+        supports: probability of each by the n-gram model of the workspace alone; empty without one.
+        dissents: the most that it gives to another token; empty without one.
         end_logprob: natural-log probability that the text ends there, on the last chunk of a text
             that the model ended itself.
         finish_reason: None while the generation goes on.
@@ -134,6 +136,8 @@ class TokenChunk(msgspec.Struct, frozen=True, kw_only=True, tag="chunk"):
     logprobs: tuple[float, ...] = ()
     margins: tuple[float, ...] = ()
     entropies: tuple[float, ...] = ()
+    supports: tuple[float, ...] = ()
+    dissents: tuple[float, ...] = ()
     end_logprob: float | None = None
     finish_reason: FinishReason | None = None
     timings: Timings | None = None

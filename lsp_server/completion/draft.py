@@ -289,10 +289,12 @@ def _tokens(chunk: TokenChunk, end: int) -> list[Token]:
     sizes = [len(chunk.text) * (n_tokens - 1 - number) // n_tokens for number in range(n_tokens)]
     margins = chunk.margins or (None,) * n_tokens
     entropies = chunk.entropies or (None,) * n_tokens
+    supports = chunk.supports or (None,) * n_tokens
+    dissents = chunk.dissents or (None,) * n_tokens
     return [
-        Token(end - size, logprob, margin, entropy)
-        for size, logprob, margin, entropy in zip(
-            sizes, chunk.logprobs, margins, entropies, strict=False
+        Token(end - size, *known)
+        for size, *known in zip(
+            sizes, chunk.logprobs, margins, entropies, supports, dissents, strict=False
         )
     ]
 

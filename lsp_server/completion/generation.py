@@ -174,7 +174,9 @@ class Generation:
             return chunk
         if text:
             return msgspec.structs.replace(chunk, text=text)
-        return msgspec.structs.replace(chunk, text="", logprobs=(), margins=(), entropies=())
+        return msgspec.structs.replace(
+            chunk, text="", logprobs=(), margins=(), entropies=(), supports=(), dissents=()
+        )
 
     def saved(self) -> Saved:
         """What is there of it, to be played again."""

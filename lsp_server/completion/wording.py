@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from lsp_server.engine.protocol import Detour
 from lsp_server.score.evidence import Token
 
@@ -52,7 +54,7 @@ class Wording(NamedTuple):
         for token in self.tokens:
             margin = token.margin if start >= n_gone else math.inf
             if token.end > n_gone:
-                tokens.append(Token(token.end - n_gone, token.logprob, margin, token.entropy))
+                tokens.append(msgspec.structs.replace(token, end=token.end - n_gone, margin=margin))
             start = token.end
         detours = tuple(
             Detour(text=(before + each.text)[len(by_now) :], at=each.at - n_gone)

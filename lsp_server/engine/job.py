@@ -77,6 +77,8 @@ class Job:
         logprobs: tuple[float, ...] = (),
         margins: tuple[float, ...] = (),
         entropies: tuple[float, ...] = (),
+        supports: tuple[float, ...] = (),
+        dissents: tuple[float, ...] = (),
     ) -> None:
         """Send a piece of text; see TokenChunk."""
         if text or logprobs:
@@ -87,6 +89,8 @@ class Job:
                     logprobs=logprobs,
                     margins=margins,
                     entropies=entropies,
+                    supports=supports,
+                    dissents=dissents,
                 )
             )
 

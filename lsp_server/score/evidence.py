@@ -13,12 +13,16 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
         logprob: natural log of its probability.
         margin: by how much it is likelier than the likeliest other one; None where not known.
         entropy: of the distribution it was picked from, in nats; None where not known.
+        support: its probability by the n-gram model of the workspace alone; None without one.
+        dissent: the most that this gives to another token; None without one.
     """
 
     end: int
     logprob: float
     margin: float | None = None
     entropy: float | None = None
+    support: float | None = None
+    dissent: float | None = None
 
 
 class Past(msgspec.Struct, frozen=True, array_like=True):

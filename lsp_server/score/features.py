@@ -16,7 +16,7 @@ from lsp_server.score.evidence import Evidence, Past, Token
 
 # A change of the meaning or the order of features asks for another version: models and logs of
 # other versions are not used.
-VERSION = 2
+VERSION = 3
 
 _LEAST_LOGPROB, _MOST_MARGIN = -12.0, 12.0
 _LEAST_SUM = -40.0
@@ -121,6 +121,8 @@ def _of_tokens(line: Line) -> tuple[float, ...]:
     total = max(sum(logprobs), _LEAST_SUM)
     margins = [_clipped(t.margin) for t in tokens if t.margin is not None]
     entropies = [t.entropy for t in tokens if t.entropy is not None]
+    supports = [t.support for t in tokens if t.support is not None]
+    dissents = [t.dissent for t in tokens if t.dissent is not None]
     end = math.nan if line.end_logprob is None else max(line.end_logprob, _LEAST_LOGPROB)
     return (
         total,
@@ -140,6 +142,11 @@ def _of_tokens(line: Line) -> tuple[float, ...]:
         max(entropies, default=math.nan),
         sum(entropies) if entropies else math.nan,
         math.log1p(len(tokens)),
+        supports[0] if supports else math.nan,
+        sum(supports) / len(supports) if supports else math.nan,
+        min(supports, default=math.nan),
+        max(dissents, default=math.nan),
+        sum(dissents) / len(dissents) if dissents else math.nan,
     )
 
 
@@ -293,6 +300,7 @@ NAMES = (
     "logprob_sum", "p_line", "logprob_mean", "logprob_least", "logprob_first", "logprob_last",
     "logprob_second_least", "logprob_end", "p_end", "end_known", "margin_least",
     "margin_mean", "margin_first", "n_doubts", "entropy_most", "entropy_sum", "log_tokens",
+    "support_first", "support_mean", "support_least", "dissent_most", "dissent_mean",
     "log_chars", "quoted_share", "is_text", "ends_colon", "ends_closed", "ends_open", "balanced",
     "begins_word", "has_digit", "log_dots", "log_commas", "log_calls", "log_line_chars",
     "is_import",

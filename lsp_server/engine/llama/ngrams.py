@@ -22,7 +22,7 @@ import numpy as np
 from lsp_server.engine.llama.corpus import BORDER, Reading, Tokens
 
 # Share of each token. What a token gets by both is what it is chosen by.
-_WEIGHT = 0.5
+WEIGHT = 0.5
 # Fewer tokens agree by chance; more make no difference.
 _MIN_MATCH, _MAX_MATCH = 4, 20
 # A match of n tokens leaves (_SURE / n) ** _POWER of what a short one would leave.
@@ -81,7 +81,7 @@ class Ngrams:
             by_length.setdefault(length, []).append(token)
         counts: dict[int, int] = {}
         shares: dict[int, float] = {}
-        n_places, left = 0, _WEIGHT
+        n_places, left = 0, WEIGHT
         for length in sorted(by_length, reverse=True):
             for token in by_length[length]:
                 counts[token] = counts.get(token, 0) + 1

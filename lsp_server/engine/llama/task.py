@@ -14,7 +14,7 @@ from lsp_server.engine.llama.corpus import BORDER, Corpora, Reading
 from lsp_server.engine.llama.detours import Detours
 from lsp_server.engine.llama.healing import Healing
 from lsp_server.engine.llama.model import Entry, LlamaModel
-from lsp_server.engine.llama.ngrams import NOTHING, Ngrams
+from lsp_server.engine.llama.ngrams import NOTHING, WEIGHT, Ngrams
 from lsp_server.engine.llama.parts import Parts, parts_of
 from lsp_server.engine.llama.reuse import GAP, Block, Plan
 from lsp_server.engine.llama.sampler import mixed
@@ -199,10 +199,12 @@ class Task:
                 fitting = np.setdiff1d(fitting, banned)
             if not len(fitting):
                 return "stop"
-            pick = self._llama.best_among(fitting, index, self._expected())
+            expected = self._expected()
+            pick = self._llama.best_among(fitting, index, expected)
             self._sampler.accept(pick.token)
         else:
-            logits = mixed(self._llama.logits(index), self._expected())
+            expected = self._expected()
+            logits = mixed(self._llama.logits(index), expected)
             pick = self._sampler.pick(logits, self._detours.banned())
             if self._llama.tokenizer.is_stop(pick.token):
                 self._end_logprob = pick.logprob
@@ -217,7 +219,8 @@ class Task:
             self.clock.first_token()
         text, stopped = self._watch.feed(self._utf8.decode(beyond))
         if beyond:
-            self.job.send(text, (pick.logprob,), (pick.margin,), (pick.entropy,))
+            sure = (pick.logprob,), (pick.margin,), (pick.entropy,)
+            self.job.send(text, *sure, *self._judged(pick.token, expected))
         else:
             self.job.send(text)
         if stopped:
@@ -227,6 +230,13 @@ class Task:
             return "length"
         self.next_token = pick.token
         return None
+
+    def _judged(self, token: int, expected: Mapping[int, float]) -> tuple[tuple[float, ...], ...]:
+        """What the n-gram model alone thinks of a token, and of the likeliest other one."""
+        if self._ngrams is None:
+            return (), ()
+        others = (share for other, share in expected.items() if other != token)
+        return (expected.get(token, 0.0) / WEIGHT,), (max(others, default=0.0) / WEIGHT,)
 
     def finish(self, reason: FinishReason) -> None:
         """Send the last chunk and leave the slot."""
