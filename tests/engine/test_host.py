@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable, Iterable
 
 import msgspec
@@ -18,7 +19,7 @@ from lsp_server.engine.host import Host
 from lsp_server.engine.job import Job
 from lsp_server.engine.lanes import Lanes
 from lsp_server.engine.options import EngineOptions
-from lsp_server.engine.texts import Texts
+from lsp_server.engine.texts import News, Texts
 from lsp_server.errors import ModelNotFoundError
 from lsp_server.types import SamplingParams
 from tests.scripted_engine import MakeOptions
@@ -155,6 +156,7 @@ class WatchedBackend:
 
     def __init__(self) -> None:
         self.closed: list[bool] = []
+        self.texts: Texts | None = None
 
     def info(self) -> BackendInfo:
         """See Backend."""
@@ -166,6 +168,7 @@ class WatchedBackend:
 
     def read_from(self, texts: Texts) -> None:
         """See Backend."""
+        self.texts = texts
 
     def interrupt(self, job: Job) -> None:
         """See Backend."""
@@ -198,3 +201,36 @@ async def test_who_stops_it_says_whether_prompts_are_kept(
         assert await spawn.stop(options.socket_path, keep_prompts=keep_prompts)
         await running
     assert backend.closed == [keep_prompts]
+
+
+@pytest.mark.parametrize("n_tokens", [100, 0])
+async def test_texts_of_a_workspace_reach_the_back_end(
+    scripted: MakeOptions, n_tokens: int
+) -> None:
+    """As they were told, and the status tells how much; one that is to have none takes none."""
+    backend = WatchedBackend()
+    options = msgspec.structs.replace(scripted(), n_corpus_tokens=n_tokens)
+    running = asyncio.create_task(Host(options, lambda *_: backend).run())
+    client = EngineClient(options)
+    assert not client.tell("shop", "cart.py", "cart = 1")
+    async with asyncio.timeout(PATIENCE_S):
+        while not options.socket_path.exists():
+            await asyncio.sleep(0)
+        await client.settle()
+        assert client.engine_pid == os.getpid()
+        assert client.tell("shop", "cart.py", "cart = 1")
+        assert client.tell("shop", "till.py", "till = 2")
+        assert client.tell("shop", "cart.py", "")
+        status = await spawn.query(options.socket_path)
+        while n_tokens and status is not None and status.corpus_bytes != 8:
+            status = await spawn.query(options.socket_path)
+        assert status is not None
+        assert status.corpus_bytes == (8 if n_tokens else 0)
+        await client.aclose()
+        assert await spawn.stop(options.socket_path)
+        await running
+    assert (backend.texts is None) == (not n_tokens)
+    if backend.texts is not None:
+        backend.texts.tell_again()
+        assert backend.texts.take() == News("shop", "till.py", "till = 2")
+        assert backend.texts.take() is None

@@ -14,7 +14,8 @@ from lsp_server.engine.llama import cells
 from lsp_server.engine.llama.backend import LlamaBackend
 from lsp_server.engine.llama.speculation import Mode
 from lsp_server.engine.options import EngineOptions
-from lsp_server.engine.protocol import Adapter
+from lsp_server.engine.protocol import Adapter, Home
+from lsp_server.engine.texts import Texts
 from lsp_server.types import TokenChunk
 from tests.engine.driver import Driver, Recorder, fim_request
 from tests.engine.llama.fake_llama import FakeLlama, expected_text
@@ -142,6 +143,23 @@ def test_moved_text_is_evaluated_again_in_a_pause(monkeypatch: pytest.MonkeyPatc
         assert slot.n_drifted < llama_backend._MIN_DRIFT
         assert engine.llama.sequence(slot.seq_id) == slot.tokens
         engine.check(engine.ask(before + "x" * 13, after))
+
+
+def test_texts_are_read_in_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to ask for it; who does not want to wait for a pause has them read first."""
+    texts = Texts(100_000)
+    with Engine(monkeypatch, n_ctx=2000, n_slots=1) as engine:
+        engine.backend.read_from(texts)
+        texts.put("shop", "cart.py", "cart = 1\n" * 5000)
+        assert engine.backend.info().n_unread_texts == 1
+        engine.lanes.nudge()
+        deadline_s = time.monotonic() + 30
+        while engine.backend.info().n_unread_texts and time.monotonic() < deadline_s:
+            engine.lanes.wait(0.001)
+        assert engine.backend.info().n_unread_texts == 0
+        texts.put("shop", "till.py", "till = 1\n" * 5000)
+        engine.ask("a", "b", home=Home(corpus="shop", path="x.py"), whole_corpus=True).wait()
+        assert engine.backend.info().n_unread_texts == 0
 
 
 def test_equal_beginnings_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:

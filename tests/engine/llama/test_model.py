@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from lsp_server.engine.options import EngineOptions
-from lsp_server.engine.protocol import Adapter, Detour, Generate
+from lsp_server.engine.protocol import NOWHERE, Adapter, Detour, Generate, Home
+from lsp_server.engine.texts import Texts
 from lsp_server.errors import EngineRefusedError, ModelInvalidError
 from lsp_server.types import SamplingParams, TokenChunk
 from tests.engine.driver import Driver, Recorder, fim_request
@@ -402,6 +403,38 @@ def test_an_adapter_of_another_model_is_refused(
         backend.run(request(BEFORE, adapters=(Adapter(path=str(path)),)))
     assert caught.value.code == "lora_invalid"
     assert backend.run(request(BEFORE)).text.startswith("json.dump(data, file")
+
+
+KNOWN = """def refund(registry, order):
+    return registry.frobnicate_widgets(order, channel=CHANNEL)
+
+
+def cancel(registry, order):
+    return registry.frobnicate_widgets(order, channel=CHANNEL)
+"""
+
+
+@pytest.mark.parametrize("typed", ["", "fr"])
+def test_the_workspace_tells_names(backend: Driver[LlamaBackend], typed: str) -> None:
+    """What no prompt says is written as other files have it, by who lives there alone."""
+    backend.backend.read_from(texts := Texts(100_000))
+    texts.put("shop", "refund.py", KNOWN)
+    before = f"def pay(registry, order):\n    return registry.{typed}"
+    told: dict[str, Any] = {"whole_corpus": True, "heal_bytes": len(typed)}
+    job = backend.run(request(before, home=Home(corpus="shop", path="pay.py"), **told))
+    line = "frobnicate_widgets(order, channel=CHANNEL)".removeprefix(typed)
+    assert job.text.startswith(f"{line}\n")
+    chunks = [chunk for chunk in job.chunks if chunk.logprobs]
+    assert all(len(c.supports) == len(c.dissents) == len(c.logprobs) for c in chunks)
+    assert max(support for chunk in chunks for support in chunk.supports) > 0.9
+    for home in (Home(corpus="garage", path="pay.py"), NOWHERE):
+        assert "frobnicate" not in backend.run(request(before, home=home, **told)).text
+    # Of the file itself what was told is older than the prompt.
+    texts.put("shop", "refund.py", "")
+    texts.put("shop", "pay.py", KNOWN)
+    job = backend.run(request(before, home=Home(corpus="shop", path="pay.py"), **told))
+    assert "frobnicate" not in job.text
+    assert backend.backend.info().n_unread_texts == 0
 
 
 def test_a_quantized_kv_cache_can_be_moved(default_model_cache: Path) -> None:
