@@ -27,8 +27,10 @@ _MARKERS = re.compile(
 )
 
 
-# Letters that the cursor stands behind: a tokenizer begins a new token at digits and underscores.
-_LETTERS = re.compile(r"[^\W\d_]*$")
+# What the cursor stands behind is part of the token that comes next, mostly: letters are of the
+# word that is typed, and a word goes together with the one sign before it (".name", " name",
+# "_name", "(name"), indentation with all but its last blank. A digit is a token of its own.
+_TYPED = re.compile(r"[\W_]?[^\W\d_]+$|.$")
 
 
 def neutralise(text: str) -> str:
@@ -99,5 +101,5 @@ def _text(text: str) -> Segment:
 
 
 def _heal_bytes(context: FileContext) -> int:
-    word = _LETTERS.search(context.scope.line_before)
-    return len(word.group().encode("utf-8", "replace")) if word else 0
+    typed = _TYPED.search(context.scope.line_before)
+    return len(typed.group().encode("utf-8", "replace")) if typed else 0

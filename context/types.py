@@ -68,7 +68,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
         segments: in prompt order.
         n_tokens: estimated number of tokens; the engine reports the exact one.
         stop: strings that end the generation when they appear in it.
-        heal_bytes: size in UTF-8 bytes of the word that is typed at the cursor.
+        heal_bytes: size in UTF-8 bytes of what is typed of the token at the cursor.
     """
 
     segments: tuple[Segment, ...]

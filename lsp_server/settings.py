@@ -123,7 +123,8 @@ class CompletionSettings(msgspec.Struct, frozen=True, kw_only=True):
         warm_up: whether the prompt of the likely next request is evaluated while the user reads.
         prefetch: whether the suggestion behind the one that is shown is written while the user
             reads: ``auto`` does so where the model is on a GPU.
-        healing: whether a word that is half typed is generated anew, see engine/llama/healing.py.
+        healing: whether a token that is typed in part is generated anew, see
+            engine/llama/healing.py.
         cache_mib: MiB that suggestions may take on disk, so that they are found again at the same
             text after a restart; 0 keeps none.
         target_acceptance: unlikely suggestions are held back so that this share of the shown is

@@ -47,7 +47,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         model: ``auto``, an id, a path, or a script.
         suffix: what stands below the cursor.
         seed: of every choice.
-        heals: whether half-typed words are generated anew.
+        heals: whether tokens typed in part are generated anew.
     """
 
     strategies: Mapping[str, Maker]

@@ -40,7 +40,7 @@ class PeerSuggester:
         strategy: builds the prompts.
         client: of the engine; closed by whoever opened it.
         seed: of the made-up session, see ``session``.
-        heals: whether a half-typed word is generated anew, as midfill does it.
+        heals: whether a token typed in part is generated anew, as midfill does it.
     """
 
     def __init__(

@@ -87,7 +87,7 @@ def sampling(settings: CompletionSettings, state: StateChange | None) -> Samplin
 
 
 def heal_bytes(settings: CompletionSettings, prompt: Prompt) -> int:
-    """Size of the half-typed word that is generated anew; 0 for none."""
+    """Size of what is generated anew of the text at the cursor; 0 for none."""
     return prompt.heal_bytes if settings.healing else 0
 
 

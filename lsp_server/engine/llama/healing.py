@@ -1,9 +1,10 @@
-"""Token healing: a cursor inside a word does not force the model to go on from half a token.
+"""Token healing: a cursor inside a token does not force the model to go on from half of it.
 
-The tokens of the word at the cursor are taken off the prompt, and the first generated ones may
-only be such that the typed part of the word comes out again. So the model tokenizes the whole
-word as it is used to; and as the prompt ends before the word, it stays the same while the word
-is typed.
+What is typed of the token at the cursor (a word with the dot or blank before it, an opening
+bracket, the last of an indentation) is taken off the prompt, and the first generated tokens may
+only be such that it comes out again. So the model tokenizes the whole word as it is used to; and as
+the prompt ends before the word, it stays the same while the word is typed. The n-gram model finds
+the place in other files, where the whole word is a token too.
 """
 
 from __future__ import annotations

@@ -322,12 +322,12 @@ def test_seeds_repeat_a_text(backend: Driver[LlamaBackend]) -> None:
         sampling = SamplingParams(
             max_tokens=12, temperature=1.5, temperature_decay=0.05, top_p=1.0, seed=seed
         )
-        wanted = request("import random\n\n\ndef surprise():\n    ")
+        wanted = request("import random\n\n\ndef surprise():\n    return random.")
         return backend.run(msgspec.structs.replace(wanted, sampling=sampling)).text
 
     text(0)  # now the prompt lies in the cache for all of them
-    texts = [text(seed) for seed in (1, 2, 3, 1, 2, 3)]
-    assert texts[:3] == texts[3:]
+    texts = [text(seed) for seed in range(8)]
+    assert [text(seed) for seed in range(3)] == texts[:3]
     assert len(set(texts)) > 1
 
 
@@ -405,35 +405,35 @@ def test_an_adapter_of_another_model_is_refused(
     assert backend.run(request(BEFORE)).text.startswith("json.dump(data, file")
 
 
-KNOWN = """def refund(registry, order):
-    return registry.frobnicate_widgets(order, channel=CHANNEL)
+KNOWN = """def refund(order):
+    log.warning("parcel %s stays in depot seven", order)
 
 
-def cancel(registry, order):
-    return registry.frobnicate_widgets(order, channel=CHANNEL)
+def cancel(order):
+    log.warning("parcel %s stays in depot seven", order)
 """
 
 
-@pytest.mark.parametrize("typed", ["", "fr"])
+@pytest.mark.parametrize("typed", ["", "sta"])
 def test_the_workspace_tells_names(backend: Driver[LlamaBackend], typed: str) -> None:
     """What no prompt says is written as other files have it, by who lives there alone."""
     backend.backend.read_from(texts := Texts(100_000))
     texts.put("shop", "refund.py", KNOWN)
-    before = f"def pay(registry, order):\n    return registry.{typed}"
-    told: dict[str, Any] = {"whole_corpus": True, "heal_bytes": len(typed)}
+    before = f'def pay(order):\n    log.warning("parcel %s {typed}'
+    told: dict[str, Any] = {"whole_corpus": True, "heal_bytes": 1 + len(typed)}
     job = backend.run(request(before, home=Home(corpus="shop", path="pay.py"), **told))
-    line = "frobnicate_widgets(order, channel=CHANNEL)".removeprefix(typed)
+    line = 'stays in depot seven", order)'.removeprefix(typed)
     assert job.text.startswith(f"{line}\n")
     chunks = [chunk for chunk in job.chunks if chunk.logprobs]
     assert all(len(c.supports) == len(c.dissents) == len(c.logprobs) for c in chunks)
     assert max(support for chunk in chunks for support in chunk.supports) > 0.9
     for home in (Home(corpus="garage", path="pay.py"), NOWHERE):
-        assert "frobnicate" not in backend.run(request(before, home=home, **told)).text
+        assert "depot" not in backend.run(request(before, home=home, **told)).text
     # Of the file itself what was told is older than the prompt.
     texts.put("shop", "refund.py", "")
     texts.put("shop", "pay.py", KNOWN)
     job = backend.run(request(before, home=Home(corpus="shop", path="pay.py"), **told))
-    assert "frobnicate" not in job.text
+    assert "depot" not in job.text
     assert backend.backend.info().n_unread_texts == 0
 
 
