@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import __main__ as main
 from benchmarks.context import speed
-from benchmarks.context.variants import FILE, FULL, LATE, variants
+from benchmarks.context.variants import FILE, FULL, LATE, NGRAMS, WITHOUT, variants
 from benchmarks.corpus import fresh
 from benchmarks.peers import run as peers_run
 from benchmarks.peers.library import Library
@@ -51,7 +51,7 @@ def run_command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 def test_every_source_is_left_out_and_tried_alone() -> None:
     """But for those that a replay of one file does not have."""
     names = [*variants()]
-    assert names[:3] == [FULL, FILE, LATE]
+    assert names[:5] == [FULL, FILE, NGRAMS, WITHOUT, LATE]
     for source in WEIGHTS:
         expected = source not in ("pinned", "recent")
         assert (f"without {source}" in names) == (f"only {source}" in names) == expected
