@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -24,9 +26,12 @@ _AT_MARGIN = re.compile(r"\n(?=\S)")
 _N_LANDMARK, _N_EDGE = 24, 2
 # So much is read at a time, some 10 ms of work.
 _STEP_CHARS = 16_384
+_N_OPEN = 16
 _NONE: Tokens = np.empty(0, dtype=np.int32)
 _BORDER: Tokens = np.array([BORDER], dtype=np.int32)
 _END = object()
+
+log = logging.getLogger("midfill.engine")
 
 
 class Reading(NamedTuple):
@@ -73,7 +78,12 @@ class Corpora:
             if news is None:
                 return False
             self._work = self._read(news)
-        if next(self._work, _END) is _END:
+        try:
+            if next(self._work, _END) is _END:
+                self._work = None
+        except Exception as error:
+            # One text less is no reason to serve nobody. No text may reach the log.
+            log.error("a text cannot be read: %s", type(error).__name__)
             self._work = None
         return True
 
@@ -109,13 +119,14 @@ class _Corpus:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.files: dict[str, Tokens] = {}
         self._tokenizer = tokenizer
-        self._pieces: dict[str, dict[str, Tokens]] = {}
+        # Of files that change again and again, which those are that are open.
+        self._pieces: OrderedDict[str, dict[str, Tokens]] = OrderedDict()
         self._joined: Tokens | None = None
         self._starts: dict[str, int] = {}
 
     def put(self, path: str, text: str) -> Iterator[None]:
         """Take a text up, or forget it; in steps that take some ms each."""
-        known = self._pieces.get(path, {})
+        known = self._pieces.pop(path, {})
         pieces: dict[str, Tokens] = {}
         n_read = 0
         for piece in _pieces(text):
@@ -127,27 +138,30 @@ class _Corpus:
                 n_read = 0
                 yield
         self._joined = None
-        if pieces:
+        if path in self.files and pieces:
             self._pieces[path] = pieces
+            if len(self._pieces) > _N_OPEN:
+                self._pieces.popitem(last=False)
+        if pieces:
             whole = [pieces[piece] for piece in _pieces(text)]
             self.files[path] = np.concatenate([*whole, _BORDER])
         else:
             self.files.pop(path, None)
-            self._pieces.pop(path, None)
 
     def reading(self, path: str, before: Sequence[int], behind: Sequence[int]) -> Reading:
         if self._joined is None:
             self._joined = np.concatenate([_NONE, *self.files.values()])
-            ends = np.cumsum([len(tokens) for tokens in self.files.values()])
-            self._starts = {
-                name: int(end) - len(tokens)
-                for (name, tokens), end in zip(self.files.items(), ends, strict=True)
-            }
+            start = 0
+            for name, tokens in self.files.items():
+                self._starts[name] = start
+                # A view: no token is kept twice.
+                self.files[name] = self._joined[start : start + len(tokens)]
+                start += len(tokens)
         own = self.files.get(path)
         if own is None:
             return Reading(self._joined)
-        start = self._starts[path]
         first, last = _changed(own, before, behind)
+        start = self._starts[path]
         return Reading(self._joined, (start + first, start + last))
 
 

@@ -129,10 +129,12 @@ def test_an_edit_costs_its_surroundings(told: Told) -> None:
     functions = [f"def f{n}():\n" + f"    return {n}\n" * 100 for n in range(50)]
     told.put("a.py", "\n\n".join(functions))
     whole = told.letters.n_signs
-    functions[20] = functions[20].replace("return", "yield")
-    told.put("a.py", "\n\n".join(functions))
-    assert text_of(told.at("b.py")) == "\n\n".join(functions) + "|"
-    assert told.letters.n_signs - whole < whole / 20
+    for number in (10, 20, 30):
+        before = told.letters.n_signs
+        functions[number] = functions[number].replace("return", "yield")
+        told.put("a.py", "\n\n".join(functions))
+        assert text_of(told.at("b.py")) == "\n\n".join(functions) + "|"
+    assert told.letters.n_signs - before < whole / 20
 
 
 def test_long_texts_are_read_in_steps(told: Told) -> None:
@@ -153,6 +155,25 @@ def test_a_line_without_end_is_read_in_steps(told: Told) -> None:
     told.texts.put("w", "a.py", "x" * 100_000)
     assert sum(1 for _ in iter(told.corpora.read_some, False)) > 5
     assert text_of(told.at("b.py")) == "x" * 100_000 + "|"
+
+
+def test_a_text_that_cannot_be_read_is_left_out(
+    told: Told, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The others are read; the log has nothing of it."""
+
+    def tokenize(text: str) -> list[int]:
+        if "secret" in text:
+            raise ValueError(text)
+        return [*map(ord, text)]
+
+    told.letters.tokenize = tokenize  # type: ignore[method-assign]
+    told.texts.put("w", "a.py", "secret")
+    told.put("b.py", "two")
+    assert text_of(told.at("c.py")) == "two|"
+    assert told.corpora.n_unread == 0
+    assert "cannot be read: ValueError" in caplog.text
+    assert "secret" not in caplog.text
 
 
 def test_a_model_that_is_loaded_again_reads_again(told: Told) -> None:
