@@ -93,6 +93,7 @@ def explained(account: Account, *, evidence: bool = False) -> dict[str, Any]:
             "raw": explanation.raw,
             "stop": explanation.stop,
             "logprobs": explanation.logprobs,
+            "supports": explanation.supports,
             "p": explanation.p,
             "leastP": explanation.least_p,
             "segmentTokens": explanation.segment_tokens,

@@ -333,6 +333,13 @@ def _score(explanation: Explanation) -> list[tuple[str, str]]:
     return [("P(accept)", f"{explanation.p:.2f}{least}")]
 
 
+def _support(explanation: Explanation) -> list[tuple[str, str]]:
+    if not explanation.supports:
+        return []
+    n_known = sum(support > 0 for support in explanation.supports)
+    return [("as elsewhere", f"{n_known} of {len(explanation.supports)} tokens (n-grams)")]
+
+
 def _figures(explanation: Explanation, result: Completion | Skip) -> list[tuple[str, str]]:
     from lsp_server.types import Skip
 
@@ -347,6 +354,7 @@ def _figures(explanation: Explanation, result: Completion | Skip) -> list[tuple[
         ("cursor", f"in {scope.kind}, {where}, {extent}"),
         ("prompt", f"{sum(explanation.segment_tokens)} tokens ({counts})"),
         ("ended by", explanation.stop),
+        *_support(explanation),
         *_score(explanation),
     ]
     if isinstance(result, Skip):

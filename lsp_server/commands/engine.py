@@ -196,7 +196,7 @@ def _print_status(engine: EngineStatus) -> None:
 
 def _texts(engine: EngineStatus) -> str:
     unread = f", {engine.n_unread_texts:,} files still to be read" if engine.n_unread_texts else ""
-    return f"{engine.corpus_bytes / 2**20:,.1f} MiB of text{unread}"
+    return f"{engine.corpus_bytes / 1024:,.0f} KiB of text{unread}"
 
 
 def _speculation(engine: EngineStatus) -> str:

@@ -35,6 +35,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         raw: the text as the model gave it.
         stop: why the stream ended: a filter's name, or the engine's finish reason.
         logprobs: natural-log probability of each generated token.
+        supports: probability of each by the n-gram model of the workspace alone; empty without one.
         timings: what it cost, whether or not there is something to show.
         evidence: what the score is made of; None where there is nothing to show.
         origin: ``engine``, or ``cache`` where an earlier request's stream, or one that was kept on
@@ -50,6 +51,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     raw: str
     stop: str
     logprobs: tuple[float, ...]
+    supports: tuple[float, ...] = ()
     timings: Timings = Timings()
     evidence: Evidence | None = None
     origin: str = "engine"
@@ -270,6 +272,7 @@ class Draft:
             raw=self._raw,
             stop=self.stop or self._finish,
             logprobs=self._logprobs,
+            supports=tuple(t.support for t in self._tokens if t.support is not None),
             timings=self.timings,
             evidence=evidence,
             origin=self.origin,

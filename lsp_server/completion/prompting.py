@@ -70,6 +70,12 @@ class Prompts:
         budget = self._engine.budget
         return budget.n_context_tokens if self._engine.knows_repositories else 0
 
+    async def ready(self, uri: str) -> None:
+        """Wait until all is known that other files can give to a document's prompts."""
+        await self._feed.told(uri)
+        if self.n_context_tokens:
+            await self._workspaces.ready()
+
     def at(
         self,
         where: CompletionRequest | Spot,

@@ -274,9 +274,7 @@ class CompletionService:
             return skip
         await self._engine.connect()
         if self._one_shot:
-            await self._feed.told(request.snapshot.uri)
-            if self._prompts.n_context_tokens:
-                await self._workspaces.ready()
+            await self._prompts.ready(request.snapshot.uri)
 
         started_s = time.monotonic()
         read = file, cursor = source_file(request.snapshot, request.line, request.column)
