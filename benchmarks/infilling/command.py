@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -31,12 +31,13 @@ _N_WORKERS = 2
 
 
 class Work(NamedTuple):
-    """One generation to be made and judged."""
+    """One generation to be made and judged; ``texts`` see ``generate``."""
 
     key: str
     prompt: Callable[[], tuple[Prompt, FileContext]]
     max_tokens: int
     judge: Callable[[Generation], Record]
+    texts: Mapping[str, str] | None = None
 
 
 def add_parser(subparsers: Any) -> None:
@@ -269,6 +270,7 @@ def _task_work(task: crosscode.Task, variant: Variant, form: crosscode.Crossfile
         lambda: crosscode.prompt_of(task, variant, form),
         crosscode.MAX_TOKENS,
         judge,
+        crosscode.texts_of(task) if (variant, form) == ("with", "own") else None,
     )
 
 
@@ -311,4 +313,6 @@ async def _measure(model: str, todo: Sequence[Work], file: RunFile[Record]) -> N
 
 async def _generate(client: EngineClient, item: Work) -> Generation:
     prompt, shown = item.prompt()
-    return await generate.generate(client, prompt, shown, max_tokens=item.max_tokens)
+    return await generate.generate(
+        client, prompt, shown, max_tokens=item.max_tokens, texts=item.texts
+    )

@@ -39,7 +39,7 @@ _HINT = (
 
 # Where the snippets of other files stand: ``suffix``: after the text right of the cursor, as in
 # the anchors' scripts; ``prefix``: before the text left of it; ``repo``: Qwen's repo-level form;
-# ``own``: midfill's own choice out of the snippets' text, in that form.
+# ``own``: midfill's own choice out of the snippets' text, in that form, and its n-gram model of them.
 CrossfileForm = Literal["suffix", "prefix", "repo", "own"]
 
 
@@ -121,16 +121,21 @@ def prompt_of(
     return prompt, context
 
 
-def _chosen(task: Task, context: FileContext) -> Elsewhere:
-    """What midfill takes of a workspace that holds the snippets and nothing else."""
+def texts_of(task: Task) -> dict[str, str]:
+    """The pieces of other files by path, those of one file together."""
     files: dict[str, str] = {}
     for chunk in task.crossfile_context.list:
         before = files.get(chunk.filename)
         text = chunk.retrieved_chunk
         files[chunk.filename] = text if before is None else f"{before}\n\n{text}"
+    files.pop(task.metadata.file, None)
+    return files
+
+
+def _chosen(task: Task, context: FileContext) -> Elsewhere:
+    """What midfill takes of a workspace that holds the snippets and nothing else."""
     path = task.metadata.file
-    files.pop(path, None)
-    texts = {name: text.encode("utf-8", "replace") for name, text in files.items()}
+    texts = {name: text.encode("utf-8", "replace") for name, text in texts_of(task).items()}
     index = WorkspaceIndex(task.metadata.repository, texts.get)
     for name, data in texts.items():
         index.put(name, symbols_of(SourceFile(path=name, language="python", data=data)))

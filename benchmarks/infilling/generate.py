@@ -7,7 +7,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -22,6 +22,7 @@ from lsp_server.completion.draft import Draft
 from lsp_server.engine import spawn
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.launch import engine_options
+from lsp_server.engine.protocol import NOWHERE, Home
 from lsp_server.settings import CompletionSettings, EngineSettings, ModelSettings, Settings
 from lsp_server.types import CompletionRequest, SamplingParams, Snapshot, TokenChunk
 
@@ -30,6 +31,8 @@ from lsp_server.types import CompletionRequest, SamplingParams, Snapshot, TokenC
 BUDGET = Budget(n_prefix_tokens=768, n_suffix_tokens=192)
 SHOWN_MAX_TOKENS = 96
 _LEAVE_TIMEOUT_S = 20
+# Each problem's files replace those of the one before.
+_CORPUS = "problem"
 
 
 @contextlib.asynccontextmanager
@@ -97,7 +100,12 @@ def context_at(before: str, after: str, budget: Budget = BUDGET) -> FileContext:
 
 
 async def generate(
-    client: EngineClient, prompt: Prompt, shown: FileContext, *, max_tokens: int
+    client: EngineClient,
+    prompt: Prompt,
+    shown: FileContext,
+    *,
+    max_tokens: int,
+    texts: Mapping[str, str] | None = None,
 ) -> Generation:
     """What the model writes, to its own end or to a limit, and what midfill would show of it.
 
@@ -106,12 +114,25 @@ async def generate(
         prompt: what the model is given.
         shown: the place as the language server would see it.
         max_tokens: longest generation.
+        texts: other files by path, for the n-gram model; None does without it.
     """
+    home = NOWHERE
+    if texts is not None:
+        await client.connect()
+        home = Home(corpus=_CORPUS, path="main.py")
+        client.tell(home.corpus, "", "")
+        for path, text in texts.items():
+            client.tell(home.corpus, path, text)
     sampling = SamplingParams(max_tokens=max_tokens)
     chunks = [
         chunk
         async for chunk in client.generate(
-            prompt.segments, sampling, stop=prompt.stop, heal_bytes=prompt.heal_bytes
+            prompt.segments,
+            sampling,
+            stop=prompt.stop,
+            heal_bytes=prompt.heal_bytes,
+            home=home,
+            whole_corpus=True,
         )
     ]
     text, stop = post_process(chunks, shown)
