@@ -39,7 +39,8 @@ _HINT = (
 
 # Where the snippets of other files stand: ``suffix``: after the text right of the cursor, as in
 # the anchors' scripts; ``prefix``: before the text left of it; ``repo``: Qwen's repo-level form;
-# ``own``: midfill's own choice out of the snippets' text, in that form, and its n-gram model of them.
+# ``own``: midfill's own choice out of the snippets' text, in that form, and its n-gram model of
+# them.
 CrossfileForm = Literal["suffix", "prefix", "repo", "own"]
 
 
