@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
+from lsp_server.engine.llama import ngrams
 from lsp_server.engine.llama.corpus import BORDER, Reading
 from lsp_server.engine.llama.ngrams import Ngrams
 from lsp_server.engine.llama.sampler import mixed
@@ -22,8 +24,8 @@ def expected(
     history: str, *readings: Reading, usable: Callable[[int], bool] = lambda _: True
 ) -> dict[str, float]:
     """Shares by sign."""
-    ngrams = Ngrams([*map(ord, history)], readings, usable)
-    return {chr(token): share for token, share in ngrams.expected().items()}
+    model = Ngrams([*map(ord, history)], readings, usable)
+    return {chr(token): share for token, share in model.expected().items()}
 
 
 def test_what_followed_elsewhere_is_expected() -> None:
@@ -91,12 +93,12 @@ def test_tokens_that_may_not_be_written_are_left_out() -> None:
 
 def test_the_history_grows() -> None:
     """Each token that is written narrows down what comes."""
-    ngrams = Ngrams([*map(ord, "abcd")], [reading("abcde1", "abcdf2")], lambda _: True)
-    assert {*ngrams.expected()} == {ord("e"), ord("f")}
-    ngrams.feed(ord("f"))
-    assert [*ngrams.expected()] == [ord("2")]
-    ngrams.feed(ord("?"))
-    assert not ngrams.expected()
+    model = Ngrams([*map(ord, "abcd")], [reading("abcde1", "abcdf2")], lambda _: True)
+    assert {*model.expected()} == {ord("e"), ord("f")}
+    model.feed(ord("f"))
+    assert [*model.expected()] == [ord("2")]
+    model.feed(ord("?"))
+    assert not model.expected()
 
 
 def test_thousands_of_places_are_no_trouble() -> None:
@@ -124,3 +126,33 @@ def test_a_token_the_model_rules_out_may_come_by_the_texts() -> None:
     found = mixed(logits, {1: 0.49})
     q = np.exp(found - found.max())
     assert q[1] / q.sum() == pytest.approx(0.49, abs=1e-4)
+
+
+def places(text: list[int], hidden: tuple[int, int], history: list[int]) -> list[tuple[int, int]]:
+    """Length and next token of every match, found one by one."""
+    found = []
+    for end in range(1, len(text)):
+        length = 0
+        while (
+            length < min(end, len(history), 20) and text[end - 1 - length] == history[-1 - length]
+        ):
+            length += 1
+        is_hidden = hidden[0] < hidden[1] and hidden[0] <= end < hidden[1] + 1
+        if length >= 4 and text[end] != BORDER and not is_hidden:
+            found.append((length, text[end]))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_every_place_is_found(seed: int) -> None:
+    """As by going through the text sign by sign."""
+    chance = random.Random(seed)
+    text = [chance.choice([*range(2), BORDER] if chance.random() < 0.1 else range(2))
+            for _ in range(400)]  # fmt: skip
+    first = chance.randrange(400)
+    hidden = chance.choice([(0, 0), (first, min(400, first + 80))])
+    history = [chance.randrange(2) for _ in range(30)]
+    found = ngrams._matches(Reading(np.array(text, dtype=np.int32), hidden), history[-20:])
+    expected = places(text, hidden, history[-20:])
+    assert [*zip(found.lengths.tolist(), found.tokens.tolist(), strict=True)] == expected
+    assert len(expected) > 3
