@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import llama_cpp
@@ -18,9 +18,16 @@ from lsp_server.engine.llama.adapters import Adapters
 from lsp_server.engine.llama.healing import Ids
 from lsp_server.engine.llama.loading import load
 from lsp_server.engine.llama.native import AbortFlag, NativeLog
-from lsp_server.engine.llama.ngrams import NOTHING
 from lsp_server.engine.llama.reuse import Block
-from lsp_server.engine.llama.sampler import Logits, Picked, Sampler, mixed, picked
+from lsp_server.engine.llama.sampler import (
+    NOTHING,
+    Expected,
+    Logits,
+    Picked,
+    Sampler,
+    mixed,
+    picked,
+)
 from lsp_server.engine.llama.tokenizer import Tokenizer
 from lsp_server.engine.options import EngineOptions
 from lsp_server.errors import EngineError
@@ -275,7 +282,7 @@ class LlamaModel:
 
     # -- what comes next -----------------------------------------------------------------
 
-    def best_among(self, ids: Ids, index: int, expected: Mapping[int, float] = NOTHING) -> Picked:
+    def best_among(self, ids: Ids, index: int, expected: Expected = NOTHING) -> Picked:
         """The likeliest of some tokens, and how sure it is among them.
 
         Args:

@@ -14,12 +14,13 @@ V. Hellendoorn and P. Devanbu, "Are Deep Neural Networks the Best Choice for Mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from lsp_server.engine.llama.corpus import BORDER, Reading, Tokens
+from lsp_server.engine.llama.sampler import NOTHING, Expected
 
 # Share of each token. What a token gets by both is what it is chosen by.
 WEIGHT = 0.5
@@ -31,8 +32,6 @@ _SURE, _POWER = 3.6, 1.5
 _MAX_PLACES = 1024
 # What is left for shorter matches below this is nothing.
 _MIN_LEFT = 1e-3
-
-NOTHING: Mapping[int, float] = {}
 
 
 class Ngrams:
@@ -59,7 +58,7 @@ class Ngrams:
         self._history.append(token)
         del self._history[:-_MAX_MATCH]
 
-    def expected(self) -> Mapping[int, float]:
+    def expected(self) -> Expected:
         """Tokens that may come next, each with its share in the mixture.
 
         Returns:
@@ -75,7 +74,7 @@ class Ngrams:
         tokens = np.concatenate([match.tokens for match in found])
         return self._shares(lengths.tolist(), tokens.tolist())
 
-    def _shares(self, lengths: list[int], tokens: list[int]) -> Mapping[int, float]:
+    def _shares(self, lengths: list[int], tokens: list[int]) -> Expected:
         by_length: dict[int, list[int]] = {}
         for length, token in zip(lengths, tokens, strict=True):
             by_length.setdefault(length, []).append(token)

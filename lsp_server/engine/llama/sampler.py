@@ -22,6 +22,9 @@ _N_PENALIZED = 64
 _REACH = 16.0
 
 Logits = np.ndarray[tuple[int], np.dtype[np.float32]]
+# Tokens that are expected for another reason than the model's, each with its share.
+Expected = Mapping[int, float]
+NOTHING: Expected = {}
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 
 
@@ -63,7 +66,7 @@ def picked(token: int, logit: float, near: Logits) -> Picked:
     return Picked(token, logit - top - log_total, logit - other, entropy)
 
 
-def mixed(logits: Logits, expected: Mapping[int, float]) -> Logits:
+def mixed(logits: Logits, expected: Expected) -> Logits:
     """Logits of a mixture of the model and something else that expects certain tokens.
 
     Args:

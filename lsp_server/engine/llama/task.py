@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import functools
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,10 +14,10 @@ from lsp_server.engine.llama.corpus import BORDER, Corpora, Reading
 from lsp_server.engine.llama.detours import Detours
 from lsp_server.engine.llama.healing import Healing
 from lsp_server.engine.llama.model import Entry, LlamaModel
-from lsp_server.engine.llama.ngrams import NOTHING, WEIGHT, Ngrams
+from lsp_server.engine.llama.ngrams import WEIGHT, Ngrams
 from lsp_server.engine.llama.parts import Parts, parts_of
 from lsp_server.engine.llama.reuse import GAP, Block, Plan
-from lsp_server.engine.llama.sampler import mixed
+from lsp_server.engine.llama.sampler import NOTHING, Expected, mixed
 from lsp_server.engine.llama.slots import Slot
 from lsp_server.engine.llama.speculation import Lookup
 from lsp_server.engine.llama.tokenizer import Encoded
@@ -168,7 +168,7 @@ class Task:
     def _parts(self) -> Parts:
         return parts_of(self.job.request.segments, self._tokens, self._counts)
 
-    def _expected(self) -> Mapping[int, float]:
+    def _expected(self) -> Expected:
         """What the workspace's texts lead to expect, see Ngrams."""
         home = self.job.request.home
         if self._corpora is None or not home.corpus:
@@ -231,7 +231,7 @@ class Task:
         self.next_token = pick.token
         return None
 
-    def _judged(self, token: int, expected: Mapping[int, float]) -> tuple[tuple[float, ...], ...]:
+    def _judged(self, token: int, expected: Expected) -> tuple[tuple[float, ...], ...]:
         """What the n-gram model alone thinks of a token, and of the likeliest other one."""
         if self._ngrams is None:
             return (), ()
