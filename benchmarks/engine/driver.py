@@ -16,6 +16,7 @@ from lsp_server.engine.lanes import Lanes
 from lsp_server.engine.loader import open_backend
 from lsp_server.engine.options import EngineOptions
 from lsp_server.engine.protocol import Generate
+from lsp_server.engine.texts import Texts
 from lsp_server.errors import EngineError, MidfillError
 from lsp_server.types import FinishReason, Timings, TokenChunk
 
@@ -152,6 +153,10 @@ class Engine:
             self._failed.set()
             for job in self._jobs:
                 job.refuse(EngineError(f"The engine failed: {error}", code="engine_failed"))
+
+    def know(self, texts: Texts) -> None:
+        """Have the n-gram model made of some texts."""
+        self._backend.read_from(texts)
 
     def put(self, job: Recorded) -> Recorded:
         """Let a job wait for its turn, as the engine process does."""

@@ -1,4 +1,4 @@
-"""Configurations side by side: flash attention, KV types, weights, size of the context."""
+"""Configurations side by side: flash attention, KV types, n-grams, weights, size of the context."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from benchmarks.verdicts import against
 from lsp_server.engine.options import EngineOptions
 from lsp_server.models.verify import sha256_of
 
-Topic = Literal["attention", "kv", "weights", "memory"]
+Topic = Literal["attention", "kv", "ngrams", "weights", "memory"]
 _N_PROMPT = 512
 _N_GEN = 32
 _ROOM = 1024
 _CONTEXTS = (4096, 8192, 16384)
+_N_CORPUS_TOKENS = 1_000_000
 # Repetitions in one process; a process has to evaluate all that stands before them.
 _PER_PROCESS = 3
 _MAX_ROUNDS = 2
@@ -64,6 +65,7 @@ class Case(NamedTuple):
     options: EngineOptions
     depth: int = 0
     round: int = 0
+    n_corpus_tokens: int = 0
 
     @property
     def key(self) -> str:
@@ -92,6 +94,17 @@ def kv(setup: Setup) -> list[Case]:
     ]
 
 
+def ngrams(setup: Setup) -> list[Case]:
+    """With an n-gram model of a large workspace, and without one."""
+    if not has_option("n_corpus_tokens"):
+        return []
+    name = f"n-grams of {_N_CORPUS_TOKENS:,} tokens"
+    return [
+        Case("ngrams", name, _with(setup, 0), n_corpus_tokens=_N_CORPUS_TOKENS),
+        Case("ngrams", "no n-grams", _with(setup, 0)),
+    ]
+
+
 def weights(setup: Setup) -> list[Case]:
     """The model as it is and in F16."""
     if setup.f16 is None:
@@ -114,6 +127,7 @@ def memory(setup: Setup) -> list[Case]:
 CASES: dict[Topic, Callable[[Setup], list[Case]]] = {
     "attention": attention,
     "kv": kv,
+    "ngrams": ngrams,
     "weights": weights,
     "memory": memory,
 }
@@ -147,6 +161,7 @@ def measure(bench: Bench, topic: Topic) -> None:
                 n_gen=_N_GEN,
                 repetitions=1 if topic == "memory" else _PER_PROCESS,
                 seed=setup.seed,
+                n_corpus_tokens=case.n_corpus_tokens,
             )
         )
         bench.keep(
@@ -168,6 +183,7 @@ def measure(bench: Bench, topic: Topic) -> None:
 _TITLES: dict[Topic, str] = {
     "attention": "Flash attention",
     "kv": "Types of keys and values",
+    "ngrams": "N-grams of the workspace",
     "weights": "Types of weights",
     "memory": "Size of the context",
 }
@@ -177,7 +193,7 @@ _MISSING: dict[Topic, str] = {
     "kv": "Types of keys and values are not measured: this engine has no setting for them.",
 }
 # Where the first case, the default, is compared with the second.
-_JUDGED: tuple[Topic, ...] = ("attention", "kv")
+_JUDGED: tuple[Topic, ...] = ("attention", "kv", "ngrams")
 
 
 def report(bench: Bench, topic: Topic) -> Part:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import msgspec
 import psutil
@@ -12,10 +13,14 @@ from benchmarks.engine.driver import Engine
 from benchmarks.engine.words import Words, request
 from benchmarks.machine import ROOT
 from lsp_server.engine.options import EngineOptions
+from lsp_server.engine.protocol import NOWHERE, Generate, Home
+from lsp_server.engine.texts import Texts
 from lsp_server.errors import EngineError
 
 _TIMEOUT_S = 7200.0
 _N_BEHIND = 2
+_N_TEXT_TOKENS = 20_000
+_MAX_BYTES_PER_TOKEN = 16
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +33,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         n_gen: tokens of a timed decode.
         repetitions: how often.
         seed: of the words.
+        n_corpus_tokens: in texts that an n-gram model is made of; 0 does without.
     """
 
     options: EngineOptions
@@ -36,6 +42,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     n_gen: int
     repetitions: int
     seed: int
+    n_corpus_tokens: int = 0
 
 
 class Probed(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,12 +116,13 @@ def measure(probe: Probe) -> Probed:
     with Engine(probe.options) as engine, engine.endless():
         words = Words(engine.llama.tokenizer, probe.seed)
         begin = words.text(probe.depth, "depth") if probe.depth else ""
-        engine.run(request(begin or words.text(probe.n_prompt, "warm up"), 1))
+        ask = _asker(engine, words, probe.n_corpus_tokens)
+        engine.run(ask(begin or words.text(probe.n_prompt, "warm up"), 1))
         for repetition in range(probe.repetitions):
             # The markers behind the text are evaluated again.
             n_prompt = probe.depth + probe.n_prompt - (_N_BEHIND if begin else 0)
             text = words.text(n_prompt, repetition, begin=begin)
-            job = engine.run(request(text, probe.n_gen + 1))
+            job = engine.run(ask(text, probe.n_gen + 1))
             timings = job.timings
             n_evaluated = timings.n_prompt - timings.n_reused
             prefills.append(1000 * n_evaluated / timings.prefill_ms)
@@ -126,3 +134,17 @@ def measure(probe: Probe) -> Probed:
             n_ctx=engine.llama.n_ctx,
             flash_attention=engine.llama.flash_attention,
         )
+
+
+def _asker(engine: Engine, words: Words, n_corpus_tokens: int) -> Callable[[str, int], Generate]:
+    """Makes requests of a place where so much is known of other files."""
+    home = NOWHERE
+    if n_corpus_tokens:
+        home = Home(corpus="probe", path="open.py")
+        texts = Texts(_MAX_BYTES_PER_TOKEN * n_corpus_tokens)
+        for number in range(n_corpus_tokens // _N_TEXT_TOKENS):
+            texts.put(home.corpus, f"{number}.py", words.about(_N_TEXT_TOKENS, "corpus", number))
+        engine.know(texts)
+    return lambda text, max_tokens: msgspec.structs.replace(
+        request(text, max_tokens), home=home, whole_corpus=True
+    )

@@ -60,7 +60,7 @@ SECTIONS: dict[str, Section] = {
     "reuse": Section("a typing session, with text moved and not", reuse.measure, reuse.report),
     "quality": Section("moved text against a full evaluation", quality.measure, quality.report),
     "healing": Section(
-        "half-typed words with healing and without", healing.measure, healing.report
+        "tokens typed in part with healing and without", healing.measure, healing.report
     ),
     "attention": Section(
         "flash attention on and off",
@@ -71,6 +71,11 @@ SECTIONS: dict[str, Section] = {
         "f16 and q8_0 keys and values",
         partial(loads.measure, topic="kv"),
         partial(loads.report, topic="kv"),
+    ),
+    "ngrams": Section(
+        "an n-gram model of the workspace on and off",
+        partial(loads.measure, topic="ngrams"),
+        partial(loads.report, topic="ngrams"),
     ),
     "weights": Section(
         "the model and its F16 (--f16)",

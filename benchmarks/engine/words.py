@@ -67,6 +67,16 @@ class Words:
                         return text
         raise EngineError(f"No text makes a prompt of {n_prompt} tokens.", code="no_such_prompt")
 
+    def about(self, n_tokens: int, *place: object) -> str:
+        """The same with about so many tokens: most words are one.
+
+        Args:
+            n_tokens: tokens.
+            place: names the text.
+        """
+        chance = random.Random(f"{self._seed}|{place}")
+        return " ".join(chance.choices(_WORDS, k=n_tokens))
+
     def count(self, text: str, after: str = "") -> int:
         """Tokens of the prompt with this text left and right of the cursor."""
         return len(self.tokens(text, after))
