@@ -295,12 +295,18 @@ class NeovimSession:
 
     def settled_ghost(self, namespace: str = "midfill") -> str | None:
         """The ghost text, once the last request was answered and was for where the cursor is."""
+        return self.ghost(namespace) if self.is_answered_here else None
+
+    @property
+    def is_answered_here(self) -> bool:
+        """Whether the last request was for where the cursor is, and was answered."""
         here = "return vim.deep_equal(observed.answered_at, vim.api.nvim_win_get_cursor(0))"
-        return self.ghost(namespace) if self.lua(here) else None
+        answered: bool = self.lua(here)
+        return answered
 
     @property
     def is_settled(self) -> bool:
-        """Whether the last request was answered."""
+        """Whether no request waits for its answer; the next one may not be sent yet."""
         settled: bool = self.lua("return not require('midfill.complete').is_waiting()")
         return settled
 

@@ -46,7 +46,7 @@ def test_status_and_why(edit: EditPython) -> None:
     editor.wait_until(lambda: editor.ghost() == BODY, "the ghost text")
     editor.input("<Tab>")
     editor.wait_until(lambda: editor.n_answered("workspace/executeCommand"), "the accept")
-    editor.wait_until(lambda: editor.is_settled, "the next answer")
+    editor.wait_until(lambda: editor.is_answered_here, "the next answer")
     printed = printed_by(editor, "Midfill status", "Today")
     assert "midfill " in printed
     assert "Today: 1 shown, 1 accepted (100 %)" in printed
