@@ -98,7 +98,19 @@ def _headline(one: Judged) -> str:
         f"On {int(np.count_nonzero(decisions.shown)):,} suggestions ({decisions.name}; "
         f"{decisions.n_clusters} {who}, each left out of the fit that judges it) the best AUC is "
         f"{show(best.ranking.auc, 'number')}, of {best.name}, with an expected calibration error "
-        f"of {show(best.ece, 'percent')}."
+        f"of {show(best.ece, 'percent')}.{_coverage(one)}"
+    )
+
+
+def _coverage(one: Judged) -> str:
+    """Of how many suggestions 92 % are accepted."""
+    known = {quality.name: quality for quality in one.qualities}
+    if SCORE not in known:
+        return ""
+    ours, theirs = (show(_reaching(known[name], 0.92), "percent") for name in (SCORE, PLAIN))
+    return (
+        f" At {ours} coverage, the likeliest by {SCORE}, 92 % are accepted; by the sum of "
+        f"log-probs at {theirs}."
     )
 
 
