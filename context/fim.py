@@ -29,8 +29,8 @@ _MARKERS = re.compile(
 
 # What the cursor stands behind is part of the token that comes next, mostly: letters are of the
 # word that is typed, and a word goes together with the one sign before it (".name", " name",
-# "_name", "(name"), indentation with all but its last blank. A digit is a token of its own.
-_TYPED = re.compile(r"[\W_]?[^\W\d_]+$|.$")
+# "_name", "(name"), indentation with all but its last blank. Other signs and single blanks stay.
+_TYPED = re.compile(r"[\W_]?[^\W\d_]+$|[._]$|(?<!\S)\s$")
 
 
 def neutralise(text: str) -> str:

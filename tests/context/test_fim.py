@@ -72,13 +72,13 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
 @pytest.mark.parametrize(
     ("line", "n_bytes"),
     [
-        ("", 0), ("    ", 1), ("x = ", 1), ("foo(", 1), ("sel", 3), ("self.na", 3), ("x1", 1),
-        ("get_na", 3), ("getNa", 5), ("größ", 6), ("x.ö", 3), ("a + 12", 1), ("_", 1), ("“", 3),
-        ("12px", 2), ("  x", 2), ("((sel", 4), ("é.a", 2),
+        ("", 0), ("    ", 1), ("x = ", 0), ("foo(", 0), ("sel", 3), ("self.na", 3), ("x1", 0),
+        ("get_na", 3), ("getNa", 5), ("größ", 6), ("x.ö", 3), ("a + 12", 0), ("_", 1), ("“", 0),
+        ("self.", 1), ("12px", 2), ("  x", 2), ("((sel", 4), ("é.a", 2),
     ],
 )  # fmt: skip
 def test_what_is_typed_of_a_token_is_to_be_healed(line: str, n_bytes: int) -> None:
-    """The letters right before the cursor with the sign before them, or else the last sign."""
+    """Letters right before the cursor with the sign before them, a dot, the last of an indent."""
     context = context_of(line, "\n")
     scope = msgspec.structs.replace(context.scope, line_before=line)
     prompt = build_prompt(msgspec.structs.replace(context, scope=scope))
