@@ -81,12 +81,12 @@ async def editor(tmp_path: Path) -> AsyncIterator[Editor]:
 
 async def test_a_workspace_is_told_once(editor: Editor) -> None:
     """When somebody is about to write in it; the document itself first, then what is near."""
-    assert editor.feed.state == "none"
+    states: list[str] = [editor.feed.state]
     home = editor.feed.home(editor.uri("till.py"))
     assert home == Home(corpus=str(editor.root), path="till.py")
-    assert editor.feed.state == "telling"
+    states.append(editor.feed.state)
     await editor.feed.told(editor.uri("till.py"))
-    assert editor.feed.state == "told"
+    assert [*states, editor.feed.state] == ["none", "telling", "told"]
     corpus = str(editor.root)
     assert editor.engine.told == [
         (corpus, "till.py", "till = 2\n"),
