@@ -171,7 +171,7 @@ def _print_status(engine: EngineStatus) -> None:
             "on disk",
             f"{_prompts(engine.n_stored_prompts)}, {engine.stored_bytes / 2**20:,.0f} MiB",
         ),
-        *((("workspaces", _texts(engine)),) if engine.corpus_bytes else ()),
+        *((("workspaces", _texts(engine)),) if engine.corpus_chars else ()),
         ("memory", f"{engine.rss_bytes / 2**20:,.0f} MiB"),
         (
             "uptime",
@@ -196,7 +196,7 @@ def _print_status(engine: EngineStatus) -> None:
 
 def _texts(engine: EngineStatus) -> str:
     unread = f", {engine.n_unread_texts:,} files still to be read" if engine.n_unread_texts else ""
-    return f"{engine.corpus_bytes / 1024:,.0f} KiB of text{unread}"
+    return f"{engine.corpus_chars:,} characters of text{unread}"
 
 
 def _speculation(engine: EngineStatus) -> str:

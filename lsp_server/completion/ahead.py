@@ -121,8 +121,7 @@ class Ahead:
         with contextlib.suppress(MidfillError):
             await self._engine.connect()
             gathered = self._prompts.at(spot)
-            context = gathered.context
-            shaper = asking.shaper(self._engine.settings.completion, context)
+            shaper = asking.shaper(self._engine.settings.completion, gathered.context)
             stream = self._engine.generate(gathered.prompt, lane="prefetch", home=gathered.home)
             generation = self._generations.start(uri, place, stream)
             generation.shaped(0, place.data[place.cursor :], shaper)

@@ -52,8 +52,8 @@ class Feed:
         tasks = (*self._telling.values(), *self._again)
         return "told" if all(task.done() for task in tasks) else "telling"
 
-    def home(self, uri: str) -> Home:
-        """Where a document lives; somebody is about to write there.
+    def enter(self, uri: str) -> Home:
+        """Where a document lives; its workspace is told of if it was not yet.
 
         Args:
             uri: of the document.
@@ -70,7 +70,7 @@ class Feed:
 
     async def told(self, uri: str) -> None:
         """Tell all of a document's workspace, and wait for it."""
-        if (task := self._telling.get(self.home(uri).corpus)) is not None:
+        if (task := self._telling.get(self.enter(uri).corpus)) is not None:
             await asyncio.wait([task])
 
     def edited(self, snapshot: Snapshot) -> None:

@@ -101,7 +101,7 @@ class Prompts:
             file, tree, cursor, context, 0 if alone else self.n_context_tokens, allowance
         )
         prompt = fim.build_prompt(context, elsewhere=found.elsewhere)
-        return Gathered(context, found, prompt, self._feed.home(snapshot.uri))
+        return Gathered(context, found, prompt, self._feed.enter(snapshot.uri))
 
     async def evaluate_ahead(self, spot: Spot, *, resting: bool) -> bool:
         """Evaluate the prompt of a spot; trouble is told by the request that meets it.

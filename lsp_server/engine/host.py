@@ -39,7 +39,7 @@ log = logging.getLogger("midfill.engine")
 
 _FAILED_STAY_S = 5.0
 # Of source code, on the small side.
-_BYTES_PER_TOKEN = 4
+_CHARS_PER_TOKEN = 4
 # A client that does not read its answers is cut off instead of filling the memory.
 _MAX_UNSENT_BYTES = 4 * 1024 * 1024
 
@@ -76,8 +76,8 @@ class Host:
         self._options = options
         self._state = StateChange(state="loading", model=options.model_id)
         self._lanes = Lanes(options.unload_idle_s)
-        n_bytes = _BYTES_PER_TOKEN * options.n_corpus_tokens
-        self._texts = Texts(n_bytes) if n_bytes else None
+        n_chars = _CHARS_PER_TOKEN * options.n_corpus_tokens
+        self._texts = Texts(n_chars) if n_chars else None
         self._worker = Worker(
             options, self._lanes, self._set_state_from_thread, loader, self._texts
         )
@@ -295,7 +295,7 @@ class Host:
             adapters=info.adapters if info else (),
             n_stored_prompts=info.n_stored_prompts if info else 0,
             stored_bytes=info.stored_bytes if info else 0,
-            corpus_bytes=self._texts.n_bytes if self._texts else 0,
+            corpus_chars=self._texts.n_chars if self._texts else 0,
             n_unread_texts=info.n_unread_texts if info else 0,
         )
 

@@ -242,7 +242,7 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True, tag="engine_status
     """Everything ``midfill engine status`` shows.
 
     ``speculation`` says whether tokens are guessed ahead, and why ("" if the back end cannot);
-    ``n_guessed`` were, and ``n_guessed_right`` of them were taken. ``corpus_bytes`` is what is kept
+    ``n_guessed`` were, and ``n_guessed_right`` of them were taken. ``corpus_chars`` are kept
     of workspaces' texts; ``n_unread_texts`` of them do not count yet.
     """
 
@@ -272,7 +272,7 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True, tag="engine_status
     adapters: tuple[str, ...] = ()
     n_stored_prompts: int = 0
     stored_bytes: int = 0
-    corpus_bytes: int = 0
+    corpus_chars: int = 0
     n_unread_texts: int = 0
 
 

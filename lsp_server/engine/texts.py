@@ -28,21 +28,21 @@ class Texts:
     """Texts by corpus and path; any thread may use it.
 
     Args:
-        max_bytes: characters that are kept at most, all corpora together. The corpus that was
+        max_chars: characters that are kept at most, all corpora together. The corpus that was
             unused for longest makes room; one that is too large by itself takes no more texts.
     """
 
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
+    def __init__(self, max_chars: int) -> None:
+        self._max_chars = max_chars
         self._lock = threading.Lock()
         self._corpora: OrderedDict[str, dict[str, str]] = OrderedDict()
-        self._n_bytes = 0
+        self._n_chars = 0
         self._news: dict[tuple[str, str], None] = {}
 
     @property
-    def n_bytes(self) -> int:
+    def n_chars(self) -> int:
         """Characters that are kept."""
-        return self._n_bytes
+        return self._n_chars
 
     @property
     def n_news(self) -> int:
@@ -66,10 +66,10 @@ class Texts:
             texts = self._corpora.setdefault(corpus, {})
             self._corpora.move_to_end(corpus)
             before = texts.pop(path, "")
-            self._n_bytes -= len(before)
+            self._n_chars -= len(before)
             if text and self._make_room(corpus, len(text)):
                 texts[path] = text
-                self._n_bytes += len(text)
+                self._n_chars += len(text)
             is_new = texts.get(path, "") != before
             if is_new:
                 self._news[corpus, path] = None
@@ -103,8 +103,8 @@ class Texts:
                     return News(*key, self._corpora.get(key[0], {}).get(key[1], ""))
             return None
 
-    def _make_room(self, corpus: str, n_bytes: int) -> bool:
-        while self._n_bytes + n_bytes > self._max_bytes:
+    def _make_room(self, corpus: str, n_chars: int) -> bool:
+        while self._n_chars + n_chars > self._max_chars:
             oldest = next(iter(self._corpora))
             if oldest == corpus:
                 return False
@@ -114,6 +114,6 @@ class Texts:
     def _forget(self, corpus: str) -> bool:
         texts = self._corpora.pop(corpus, {})
         for path, text in texts.items():
-            self._n_bytes -= len(text)
+            self._n_chars -= len(text)
             self._news[corpus, path] = None
         return bool(texts)

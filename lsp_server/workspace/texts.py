@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from pathlib import PurePosixPath
+from collections.abc import Iterable, Iterator, Sequence
 
 from context.redact import redact
 from context.workspace.scan import Found
@@ -22,11 +21,15 @@ def nearest(files: Iterable[Found], near: str, max_bytes: int) -> Iterator[str]:
         near: path of a file in it.
         max_bytes: of all files together; one that is too large is left out.
     """
-    suffix, folder = PurePosixPath(near).suffix, PurePosixPath(near).parent.parts
+    suffix, here = _suffix(near), _folders(near)
+    # Of each folder once.
+    steps: dict[str, int] = {}
 
     def rank(file: Found) -> tuple[bool, int, bool]:
-        path = PurePosixPath(file.path)
-        return path.suffix != suffix, _distance(path.parent.parts, folder), file.path != near
+        folder = file.path.rpartition("/")[0]
+        if folder not in steps:
+            steps[folder] = _distance(_folders(file.path), here)
+        return _suffix(file.path) != suffix, steps[folder], file.path != near
 
     for file in sorted(files, key=rank):
         if file.size <= min(MAX_BYTES, max_bytes):
@@ -39,7 +42,15 @@ def readable(data: bytes | None) -> str:
     return redact(data.decode("utf-8", "replace")) if data else ""
 
 
-def _distance(one: tuple[str, ...], other: tuple[str, ...]) -> int:
+def _suffix(path: str) -> str:
+    return path.rpartition("/")[2].rpartition(".")[2]
+
+
+def _folders(path: str) -> list[str]:
+    return path.split("/")[:-1]
+
+
+def _distance(one: Sequence[str], other: Sequence[str]) -> int:
     """Steps from folder to folder."""
     n_shared = 0
     for a, b in zip(one, other, strict=False):

@@ -290,10 +290,13 @@ class Workspace:
 
     async def texts(self, near: str, max_bytes: int) -> AsyncGenerator[tuple[str, str]]:
         """Paths and texts of its files, see ``texts.nearest``."""
-        found = await asyncio.to_thread(
-            scan, self.root, banned=self.marks.banned, max_files=self.settings.max_files
-        )
-        for path in texts.nearest(found.files, near, max_bytes):
+
+        def chosen() -> list[str]:
+            marks, settings = self.marks, self.settings
+            found = scan(self.root, banned=marks.banned, max_files=settings.max_files)
+            return [*texts.nearest(found.files, near, max_bytes)]
+
+        for path in await asyncio.to_thread(chosen):
             if text := await asyncio.to_thread(texts.readable, await self._files.once(path)):
                 yield path, text
 

@@ -82,7 +82,7 @@ async def editor(tmp_path: Path) -> AsyncIterator[Editor]:
 async def test_a_workspace_is_told_once(editor: Editor) -> None:
     """When somebody is about to write in it; the document itself first, then what is near."""
     states: list[str] = [editor.feed.state]
-    home = editor.feed.home(editor.uri("till.py"))
+    home = editor.feed.enter(editor.uri("till.py"))
     assert home == Home(corpus=str(editor.root), path="till.py")
     states.append(editor.feed.state)
     await editor.feed.told(editor.uri("till.py"))
@@ -192,7 +192,7 @@ async def test_no_texts_at_all(tmp_path: Path) -> None:
     """With a budget of 0 the engine is told nothing, and documents live nowhere."""
     (tmp_path / "a.py").write_text("x = 1\n")
     editor = Editor(tmp_path, ContextSettings(n_corpus_tokens=0))
-    assert editor.feed.home(editor.uri("a.py")) == NOWHERE
+    assert editor.feed.enter(editor.uri("a.py")) == NOWHERE
     await editor.feed.told(editor.uri("a.py"))
     editor.typed("a.py", "x = 2\n")
     editor.feed.changed(editor.uri("a.py"))

@@ -222,10 +222,10 @@ async def test_texts_of_a_workspace_reach_the_back_end(
         assert client.tell("shop", "till.py", "till = 2")
         assert client.tell("shop", "cart.py", "")
         status = await spawn.query(options.socket_path)
-        while n_tokens and status is not None and status.corpus_bytes != 8:
+        while n_tokens and status is not None and status.corpus_chars != 8:
             status = await spawn.query(options.socket_path)
         assert status is not None
-        assert status.corpus_bytes == (8 if n_tokens else 0)
+        assert status.corpus_chars == (8 if n_tokens else 0)
         await client.aclose()
         assert await spawn.stop(options.socket_path)
         await running

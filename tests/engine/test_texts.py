@@ -26,7 +26,7 @@ def test_news_come_once_in_order() -> None:
     assert texts.put("w", "b.py", "")
     assert not texts.put("w", "c.py", "")
     assert drained(texts) == [News("w", "a.py", "three"), News("w", "b.py", "")]
-    assert texts.n_bytes == 5
+    assert texts.n_chars == 5
 
 
 def test_of_two_changes_the_last_counts() -> None:
@@ -59,7 +59,7 @@ def test_the_corpus_unused_for_longest_makes_room() -> None:
     assert drained(texts) == [
         News("w", "a.py", "90"), News("v", "a.py", ""), News("w", "b.py", "ab"),
     ]  # fmt: skip
-    assert texts.n_bytes == 8
+    assert texts.n_chars == 8
 
 
 def test_a_corpus_that_is_too_large_takes_no_more() -> None:
@@ -70,7 +70,7 @@ def test_a_corpus_that_is_too_large_takes_no_more() -> None:
     assert texts.put("w", "b.py", "5678")
     assert texts.put("w", "a.py", "12345")
     assert drained(texts) == [News("w", "a.py", ""), News("w", "b.py", "5678")]
-    assert texts.n_bytes == 4
+    assert texts.n_chars == 4
 
 
 def test_a_whole_corpus_is_forgotten() -> None:
@@ -82,7 +82,7 @@ def test_a_whole_corpus_is_forgotten() -> None:
     assert texts.put("w", "", "")
     assert not texts.put("w", "", "")
     assert drained(texts) == [News("w", "a.py", ""), News("w", "b.py", "")]
-    assert texts.n_bytes == 0
+    assert texts.n_chars == 0
 
 
 def test_everything_is_told_again_to_whoever_comes_anew() -> None:

@@ -129,7 +129,8 @@ class _Corpus:
         known = self._pieces.pop(path, {})
         pieces: dict[str, Tokens] = {}
         n_read = 0
-        for piece in _pieces(text):
+        order = [*_pieces(text)]
+        for piece in order:
             if (tokens := known.get(piece)) is None:
                 tokens = np.array(self._tokenizer.tokenize(piece), dtype=np.int32)
                 n_read += len(piece)
@@ -143,14 +144,14 @@ class _Corpus:
             if len(self._pieces) > _N_OPEN:
                 self._pieces.popitem(last=False)
         if pieces:
-            whole = [pieces[piece] for piece in _pieces(text)]
-            self.files[path] = np.concatenate([*whole, _BORDER])
+            self.files[path] = np.concatenate([*(pieces[piece] for piece in order), _BORDER])
         else:
             self.files.pop(path, None)
 
     def reading(self, path: str, before: Sequence[int], behind: Sequence[int]) -> Reading:
         if self._joined is None:
             self._joined = np.concatenate([_NONE, *self.files.values()])
+            self._starts.clear()
             start = 0
             for name, tokens in self.files.items():
                 self._starts[name] = start

@@ -1,10 +1,10 @@
 """Token healing: a cursor inside a token does not force the model to go on from half of it.
 
 What is typed of the token at the cursor (a word with the dot or blank before it, the last of an
-indentation) is taken off the prompt, and the first generated tokens may
-only be such that it comes out again. So the model tokenizes the whole word as it is used to; and as
-the prompt ends before the word, it stays the same while the word is typed. The n-gram model finds
-the place in other files, where the whole word is a token too.
+indentation) is taken off the prompt, and the first generated tokens may only be such that it comes
+out again. So the model tokenizes the whole word as it is used to; and as the prompt ends before the
+word, it stays the same while the word is typed. The n-gram model finds the place in other files,
+where the whole word is a token too.
 """
 
 from __future__ import annotations
